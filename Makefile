@@ -1,0 +1,76 @@
+# plens: `make` builds build/libplens.a and build/plens; `make demo` shows it; `make test` tests it.
+#   make CC=clang      another compiler            make OPENMP=0     without threads
+#   make BUILD=DIR     another output folder       make CFLAGS=-O3   other optimisation
+CC ?= cc
+CFLAGS ?= -O2
+BUILD ?= build
+PREFIX ?= /usr/local
+AR ?= ar
+
+# OpenMP where the compiler has it and its runtime links.
+OPENMP ?= $(shell printf '\#include <omp.h>\nint main(void){return omp_get_num_procs()<1;}' > \
+	/tmp/plens-openmp.$$$$.c && $(CC) -fopenmp -o /tmp/plens-openmp.$$$$ /tmp/plens-openmp.$$$$.c \
+	2>/dev/null && echo 1 || echo 0; rm -f /tmp/plens-openmp.$$$$ /tmp/plens-openmp.$$$$.c)
+ifeq ($(OPENMP),1)
+OPENMP_FLAGS := -fopenmp
+endif
+
+WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wstrict-prototypes \
+	-Wmissing-prototypes
+PLENS_CFLAGS := -std=c99 $(WARNINGS) -ffp-contract=off -I. $(OPENMP_FLAGS)
+LDLIBS := -lm
+
+LIBRARY := plens.c $(wildcard loaders/*.c runtime/*.c runtime/kernels/*.c)
+HARNESS := $(wildcard tests/harness/*.c)
+UNIT := $(wildcard tests/unit/*.c)
+EXAMPLES := $(wildcard tests/examples/*.c)
+
+objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
+programs = $(patsubst tests/%.c,$(BUILD)/tests/%,$(1))
+
+.PHONY: all test demo bench san install clean tests
+all: $(BUILD)/libplens.a $(BUILD)/plens
+
+$(BUILD)/libplens.a: $(call objects,$(LIBRARY))
+	@rm -f $@
+	$(AR) rcs $@ $^
+
+$(BUILD)/plens: $(call objects,$(HARNESS)) $(BUILD)/libplens.a
+	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/tests/%: $(BUILD)/objects/tests/%.o $(BUILD)/libplens.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(BUILD)/objects/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) $(PLENS_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+
+# Rebuild when the compiler or its flags change.
+FLAGS := $(CC) $(PLENS_CFLAGS) $(CFLAGS) $(LDFLAGS)
+$(BUILD)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(FLAGS)' | cmp -s - $@ || echo '$(FLAGS)' > $@
+.PHONY: FORCE
+FORCE:
+
+tests: all $(call programs,$(UNIT) $(EXAMPLES))
+
+test: tests
+	@BUILD=$(BUILD) CC='$(CC)' sh tests/run.sh
+
+# Everything under AddressSanitizer and UndefinedBehaviorSanitizer.
+san:
+	$(MAKE) BUILD=$(BUILD)/san CFLAGS="-O1 -g -fsanitize=address,undefined \
+	-fno-sanitize-recover=all -fno-omit-frame-pointer" test
+
+install: all
+	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/bin
+	install -m 644 plens.h $(DESTDIR)$(PREFIX)/include/plens.h
+	install -m 644 $(BUILD)/libplens.a $(DESTDIR)$(PREFIX)/lib/libplens.a
+	install -m 755 $(BUILD)/plens $(DESTDIR)$(PREFIX)/bin/plens
+
+clean:
+	rm -rf $(BUILD)
+
+-include $(patsubst %.o,%.d,$(call objects,$(LIBRARY) $(HARNESS) $(UNIT) $(EXAMPLES)))

@@ -1,0 +1,447 @@
+/* plens: look inside a Transformer from C.
+ *
+ * plens opens a Hugging Face model folder, runs its Transformer on the CPU and lets a program
+ * read the residual stream and the logit lens of every layer. This header is the manual.
+ *
+ * A first program (tests/examples/top_tokens.c):
+ *
+ *     plens_context_create(NULL, &context, &error);
+ *     plens_model_open(context, "DIR", &model, &error);
+ *     plens_tokenizer_open(context, "DIR", &tokenizer, &error);
+ *     plens_tokenizer_encode(context, tokenizer, text, strlen(text), 1, &ids, &error);
+ *     plens_run(context, model, &prompt, 1, &options, &error);     calls your lens function
+ *
+ * Numbers. The same input gives the same bits: for every instruction set, number of threads,
+ *   batch, memory budget and compiler. Each output element has one written-down order of
+ *   operations (runtime/kernels/kernels.h); nothing is left to the compiler.
+ * Errors. Every function that can fail returns a plens_status and takes a plens_error (or NULL)
+ *   last; its message is one line that names the file, tensor or line, what was expected and what
+ *   was found. On failure outputs are untouched and nothing leaks.
+ * Ownership. plens_X_open and plens_X_create make an object that plens_X_close and plens_X_destroy
+ *   end; both take NULL. Arrays handed out in plens_ids and plens_text belong to the caller and go
+ *   back with plens_ids_free and plens_text_free. Pointers that a callback receives live until it
+ *   returns. Everything else handed out is owned by the object it was asked from.
+ * Threads. A model and a tokenizer never change once open: any number of threads may share them.
+ *   A context serves one call at a time. Callbacks run on the thread that called plens_run.
+ * Effects. The library never prints, exits, reads the environment, sets a signal handler or keeps
+ *   global state. The caller's floating-point modes are put back before anything returns.
+ * Options. A structure of options that is all zero asks for the defaults.
+ *
+ * Names are the field's: block l has number l = 1..n_layers; "layer l" of the lens is the output
+ * of block l (resid_post); positions count from 0.
+ */
+#ifndef PLENS_H
+#define PLENS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define PLENS_VERSION "0.1.0"
+
+/* ---- Errors ------------------------------------------------------------------------------- */
+
+typedef enum plens_status {
+    PLENS_OK = 0,
+    PLENS_ERROR_ARGUMENT = 1,    /* the call itself is wrong: NULL, a number out of range */
+    PLENS_ERROR_MEMORY = 2,      /* the allocator said no, or the memory budget is too small */
+    PLENS_ERROR_IO = 3,          /* the system said no: missing, unreadable, cut short */
+    PLENS_ERROR_FORMAT = 4,      /* the bytes read break their format */
+    PLENS_ERROR_UNSUPPORTED = 5, /* well formed, but nothing plens knows how to compute */
+    PLENS_CANCELLED = 6          /* a callback asked to stop */
+} plens_status;
+
+typedef struct plens_error {
+    plens_status status;
+    char message[1024]; /* one line of UTF-8, zero-terminated, control bytes escaped */
+} plens_error;
+
+/* The status's name, as "PLENS_ERROR_IO". Never NULL. */
+const char *plens_status_name(plens_status status);
+
+/* ---- Context ------------------------------------------------------------------------------ */
+
+/* The one allocator hook. new_size 0 frees `old`; `old` NULL allocates (old_size is then 0);
+ * otherwise it resizes, keeping the smaller of both sizes. Returns NULL when there is no memory
+ * (`old` is then still valid). It may be called from any thread that uses an object made with it.
+ */
+typedef struct plens_allocator {
+    void *(*reallocate)(void *user, void *old, size_t old_size, size_t new_size);
+    void *user;
+} plens_allocator;
+
+/* How dot products are computed. f32: activations in float, weights widened exactly, one float
+ * accumulator per output, fused multiply-add, k ascending. */
+typedef enum plens_precision {
+    PLENS_PRECISION_DEFAULT = 0, /* f32 */
+    PLENS_PRECISION_F32 = 1
+} plens_precision;
+
+/* Instruction sets, in the order in which a limit cuts them off. */
+typedef enum plens_isa {
+    PLENS_ISA_DEFAULT = 0, /* as a limit: none */
+    PLENS_ISA_SCALAR = 1,  /* portable C: the definition */
+    PLENS_ISA_AVX2 = 2,    /* AVX2 + FMA (+ F16C) */
+    PLENS_ISA_AVX512 = 3   /* AVX-512 F, BW, DQ, VL */
+} plens_isa;
+
+/* "scalar", "avx2", "avx512"; NULL for another value. */
+const char *plens_isa_name(plens_isa isa);
+
+typedef struct plens_options {
+    plens_precision precision;
+    plens_isa isa_limit;       /* the most that may be used */
+    int threads;               /* 0: one per processor that the process may use */
+    uint64_t memory;           /* budget of a run in bytes; 0: no limit. A run is cut into parts
+                                  that fit; too small for one prompt is PLENS_ERROR_MEMORY. */
+    plens_allocator allocator; /* reallocate NULL: malloc and free */
+} plens_options;
+
+typedef struct plens_context plens_context;
+
+/* Makes a context: picks the kernels and checks that they give the definition's bits.
+ * options may be NULL. Errors: ARGUMENT (negative threads, unknown precision), MEMORY. */
+plens_status plens_context_create(const plens_options *options, plens_context **context,
+                                  plens_error *error);
+void plens_context_destroy(plens_context *context);
+
+/* What a context uses, and why. */
+typedef struct plens_context_info {
+    plens_isa isa;             /* of the kernels chosen */
+    plens_precision precision; /* never DEFAULT */
+    int threads;
+    int processors; /* that the process may use */
+    int openmp;     /* 1 if built with OpenMP; otherwise threads is 1 */
+    uint64_t memory;
+    size_t n_kernels;       /* one line for each set known to this build, the best first: */
+    const char *kernels[8]; /* "avx512: chosen", "avx2: not needed", "avx512: above the limit" … */
+} plens_context_info;
+
+void plens_context_describe(const plens_context *context, plens_context_info *info);
+
+/* ---- Model -------------------------------------------------------------------------------- */
+
+typedef enum plens_dtype {
+    PLENS_F32 = 1,
+    PLENS_F16 = 2, /* IEEE 754 binary16 */
+    PLENS_BF16 = 3 /* the upper half of a float */
+} plens_dtype;
+
+typedef struct plens_model plens_model;
+
+/* Opens a Hugging Face folder: config.json, and model.safetensors or
+ * model.safetensors.index.json with its shards. Only headers are read and checked here.
+ * Architectures: LlamaForCausalLM, MistralForCausalLM, Qwen2ForCausalLM, Qwen3ForCausalLM, with
+ * the semantics of Hugging Face Transformers. Anything in the folder that would change the result
+ * and is not known is PLENS_ERROR_UNSUPPORTED and named. The model does not keep the context. */
+plens_status plens_model_open(plens_context *context, const char *folder, plens_model **model,
+                              plens_error *error);
+void plens_model_close(plens_model *model);
+
+typedef struct plens_model_info {
+    const char *folder;
+    const char *architecture; /* "LlamaForCausalLM" */
+    size_t n_layers, d_model, d_ff;
+    size_t n_heads, n_kv_heads, head_dim;
+    size_t vocab_size;     /* rows of the embedding; a tokenizer may know fewer ids */
+    size_t sliding_window; /* 0: none */
+    double rope_theta, rms_norm_eps;
+    const char *rope_scaling; /* "default", "linear", "llama3" */
+    int tied_embeddings, qkv_bias, o_bias, mlp_bias, qk_norm;
+    plens_dtype dtype; /* of the embedding */
+    uint64_t n_parameters, n_bytes;
+    size_t n_shards, n_tensors;
+} plens_model_info;
+
+void plens_model_describe(const plens_model *model, plens_model_info *info);
+
+/* A tensor of the checkpoint as it lies in its file: row-major, little-endian, maybe unaligned. */
+typedef struct plens_tensor {
+    const char *name;
+    plens_dtype dtype;
+    size_t rank;
+    const uint64_t *shape; /* [rank] */
+    const void *data;      /* n_bytes, read-only, valid until plens_model_close */
+    uint64_t n_bytes;
+} plens_tensor;
+
+/* The i-th tensor, i < n_tensors, in the order of their names. Reading `data` of a file that
+ * another process cuts short raises SIGBUS where the file is mapped (plens_run never reads so). */
+plens_status plens_model_tensor(const plens_model *model, size_t i, plens_tensor *tensor,
+                                plens_error *error);
+
+/* The same by name; ARGUMENT if there is none. */
+plens_status plens_model_find_tensor(const plens_model *model, const char *name,
+                                     plens_tensor *tensor, plens_error *error);
+
+/* ---- Tokenizer ---------------------------------------------------------------------------- */
+
+typedef struct plens_tokenizer plens_tokenizer;
+
+typedef struct plens_ids { /* token ids */
+    int32_t *data;
+    size_t count;
+} plens_ids;
+
+typedef struct plens_text { /* bytes, count without the zero that follows them */
+    char *data;
+    size_t count;
+} plens_text;
+
+void plens_ids_free(plens_context *context, plens_ids *ids);
+void plens_text_free(plens_context *context, plens_text *text);
+
+/* Opens folder/tokenizer.json (Hugging Face tokenizers): byte-level BPE, BPE and Unigram with byte
+ * fallback. A component that plens does not know is PLENS_ERROR_UNSUPPORTED and named. */
+plens_status plens_tokenizer_open(plens_context *context, const char *folder,
+                                  plens_tokenizer **tokenizer, plens_error *error);
+void plens_tokenizer_close(plens_tokenizer *tokenizer);
+
+/* One more than the largest id that has a token. */
+size_t plens_tokenizer_size(const plens_tokenizer *tokenizer);
+
+/* Text [n_bytes] of UTF-8 to ids; special != 0 adds what the post-processor adds (BOS).
+ * FORMAT with the byte's offset if the text is no UTF-8. Free ids with plens_ids_free. */
+plens_status plens_tokenizer_encode(plens_context *context, const plens_tokenizer *tokenizer,
+                                    const char *text, size_t n_bytes, int special, plens_ids *ids,
+                                    plens_error *error);
+
+/* Ids to text, special tokens included; bytes that are no UTF-8 become U+FFFD, as the reference
+ * has it. ARGUMENT for an id without a token. Free text with plens_text_free. */
+plens_status plens_tokenizer_decode(plens_context *context, const plens_tokenizer *tokenizer,
+                                    const int32_t *ids, size_t n_ids, plens_text *text,
+                                    plens_error *error);
+
+/* The bytes that one token contributes in the middle of a text (a leading space stays; may be a
+ * fragment of a character). Returns NULL and count 0 for an id without a token. */
+const char *plens_tokenizer_token(const plens_tokenizer *tokenizer, int32_t id, size_t *n_bytes);
+
+/* ---- Gold tokens --------------------------------------------------------------------------- */
+
+typedef enum plens_gold_form {
+    PLENS_GOLD_AUTO = 0,  /* no space if the text ends in white space or gold begins with Han, kana
+                             or Thai, else one space */
+    PLENS_GOLD_NONE = 1,  /* gold follows the text at once */
+    PLENS_GOLD_SPACE = 2, /* after one space */
+    PLENS_GOLD_EITHER = 3 /* both of them are gold (two ids, unless they agree) */
+} plens_gold_form;
+
+typedef struct plens_gold {
+    int32_t ids[2];  /* the token by which gold would follow the text */
+    size_t n_ids;    /* 1, or 2 for PLENS_GOLD_EITHER */
+    size_t n_tokens; /* of gold after the text (the larger number for EITHER) */
+    int merged;      /* the text's own last token changes when gold follows it */
+    int bare_space;  /* the gold token is only white space */
+} plens_gold;
+
+/* The token by which `gold` would follow `text`. With P = ids(text), F = ids(text + sep + gold):
+ * the first of F after the prefix common with P; if that prefix is shorter than P, the first of
+ * ids(sep + gold), noted as merged. */
+plens_status plens_gold_token(plens_context *context, const plens_tokenizer *tokenizer,
+                              const char *text, size_t n_text, const char *gold, size_t n_gold,
+                              plens_gold_form form, plens_gold *result, plens_error *error);
+
+/* ---- Run ----------------------------------------------------------------------------------- */
+
+/* One sequence of tokens. targets are tokens whose probability and rank the lens reports. */
+typedef struct plens_prompt {
+    const int32_t *ids; /* [n_ids], n_ids >= 1, each 0 <= id < vocab_size */
+    size_t n_ids;
+    const int32_t *targets; /* [n_targets], may be NULL if n_targets is 0 */
+    size_t n_targets;
+} plens_prompt;
+
+typedef enum plens_positions {
+    PLENS_POSITIONS_ALL = 0,
+    PLENS_POSITIONS_LAST = 1 /* the last position of each prompt */
+} plens_positions;
+
+/* Points of the forward pass that a hook can read, values [n_rows, width] in float.
+ *
+ *   point       blocks  width       TransformerLens               Transformers
+ *   EMBED       -       d_model     hook_embed                    hidden_states[0]
+ *   RESID_PRE   1..L    d_model     blocks.{l-1}.hook_resid_pre   hidden_states[l-1]
+ *   RESID_MID   1..L    d_model     blocks.{l-1}.hook_resid_mid   -
+ *   RESID_POST  1..L    d_model     blocks.{l-1}.hook_resid_post  hidden_states[l], l < L
+ *   FINAL_NORM  -       d_model     ln_final, after its weight    hidden_states[L]
+ *   LOGITS      -       vocab_size  -                             logits
+ */
+typedef enum plens_point {
+    PLENS_EMBED = 1,
+    PLENS_RESID_PRE = 2,
+    PLENS_RESID_MID = 3,
+    PLENS_RESID_POST = 4,
+    PLENS_FINAL_NORM = 5,
+    PLENS_LOGITS = 6
+} plens_point;
+
+/* Prompts that begin alike share rows: a row is one distinct prefix, computed once. */
+typedef struct plens_row {
+    size_t position;       /* of the prefix's last token */
+    const size_t *prompts; /* [n_prompts] the prompts that have this prefix, by their index */
+    size_t n_prompts;
+} plens_row;
+
+typedef struct plens_activations {
+    plens_point point;
+    size_t layer; /* the block, 1..L; 0 for points without one */
+    size_t n_rows, width;
+    const plens_row *rows; /* [n_rows] */
+    const float *values;   /* [n_rows, width] */
+} plens_activations;
+
+/* Called with each distinct row once for each point and block asked for; a block's rows may come
+ * in several calls. Returns 0 to go on; anything else ends the run with PLENS_CANCELLED. */
+typedef int plens_hook_fn(void *user, const plens_activations *activations);
+
+typedef struct plens_hook {
+    plens_point point;
+    size_t first_layer, last_layer; /* blocks; 0 and 0: all */
+    plens_positions positions;
+    plens_hook_fn *fn;
+    void *user;
+} plens_hook;
+
+/* One token as the lens sees it. */
+typedef struct plens_lens_token {
+    int32_t id;
+    float logit;
+    float prob;    /* softmax over the whole vocabulary */
+    uint32_t rank; /* the number of tokens of strictly larger logit: 0 is the top */
+} plens_lens_token;
+
+/* The logit lens of one layer at one position of one prompt: softmax(W_U norm_final(h_l)).
+ * [nostalgebraist 2020, "interpreting GPT: the logit lens"]. The final norm's scale is computed
+ * anew for each h_l; at the last layer it is the model's output, bit for bit. */
+typedef struct plens_lens_result {
+    size_t prompt, position;
+    size_t layer;                    /* the output of block `layer`, 1..L */
+    const plens_lens_token *top;     /* [n_top] by falling logit, ties to the lowest id */
+    size_t n_top;                    /* min(top_k, vocab_size) */
+    const plens_lens_token *targets; /* [n_targets] the prompt's, in its order */
+    size_t n_targets;
+    plens_lens_token final_top; /* here, the token that is top at the last layer (same position) */
+    float entropy;              /* of the distribution, nats */
+    int finite;                 /* 0 if a logit is infinite or NaN: the numbers mean nothing then */
+} plens_lens_result;
+
+/* Called once for each prompt, position and layer asked for, all three ascending within a part.
+ * Returns 0 to go on; anything else ends the run with PLENS_CANCELLED. */
+typedef int plens_lens_fn(void *user, const plens_lens_result *result);
+
+typedef struct plens_lens {
+    plens_lens_fn *fn;
+    void *user;
+    plens_positions positions;
+    size_t top_k;                   /* 0: 1 */
+    size_t first_layer, last_layer; /* 0 and 0: all */
+} plens_lens;
+
+typedef struct plens_progress {
+    size_t part, n_parts;   /* from 1: how often the weights are read */
+    size_t layer, n_layers; /* the block in hand, 1..L; L + 1 while the lens is computed */
+    double fraction;        /* of the whole run's work, 0..1 */
+} plens_progress;
+
+/* Called from time to time. Returns 0 to go on; anything else ends the run with
+ * PLENS_CANCELLED. */
+typedef int plens_progress_fn(void *user, const plens_progress *progress);
+
+typedef struct plens_run_options {
+    const plens_hook *hooks; /* [n_hooks] */
+    size_t n_hooks;
+    const plens_lens *lens; /* NULL: none */
+    plens_progress_fn *progress;
+    void *progress_user;
+    int no_sharing; /* 1: compute common prefixes once for each prompt (same bits, slower) */
+} plens_run_options;
+
+/* Runs the prompts through the model, layer by layer, the whole batch together; weights are read
+ * from disk once for each part that fits the context's memory budget. Prompts may be of any
+ * lengths; there is no padding. options may be NULL (then nothing can be seen).
+ * Errors: ARGUMENT (no prompts, an empty one, an id or a layer out of range), MEMORY, IO (a shard
+ * that is shorter than when it was opened), CANCELLED. */
+plens_status plens_run(plens_context *context, const plens_model *model,
+                       const plens_prompt *prompts, size_t n_prompts,
+                       const plens_run_options *options, plens_error *error);
+
+/* What a run will need, without running it. */
+typedef struct plens_plan {
+    size_t n_parts;
+    uint64_t n_tokens, n_rows;  /* of all prompts; distinct prefixes among them */
+    uint64_t weight_bytes_read; /* from the checkpoint, all parts together */
+    uint64_t staging_bytes;     /* buffers: one block's weights, tiles, per-thread scratch */
+    uint64_t activation_bytes;  /* of the largest part: rows, K and V, lens states */
+    double flops;               /* multiply-adds count two */
+} plens_plan;
+
+plens_status plens_run_plan(plens_context *context, const plens_model *model,
+                            const plens_prompt *prompts, size_t n_prompts,
+                            const plens_run_options *options, plens_plan *plan, plens_error *error);
+
+/* ---- Score --------------------------------------------------------------------------------- */
+
+/* A share of the layers in exact decimal arithmetic: "0.6" is 6/10. */
+typedef struct plens_ratio {
+    uint64_t numerator, denominator;
+} plens_ratio;
+
+/* Parses "1", "0.6", ".25": 0 < R <= 1, at most 9 decimals. */
+plens_status plens_ratio_parse(const char *text, plens_ratio *ratio, plens_error *error);
+
+/* floor(L * R): how many layers, counted from the last, the share takes in. */
+size_t plens_ratio_layers(plens_ratio ratio, size_t n_layers);
+
+/* The persona-consistency score of one prompt (NLP 2025, see README):
+ *     S = sum over l in (L - n_counted, L], ascending, of p_l w_l 1(token_l is gold),
+ *     w_l = 1 - (l - 1) / L.
+ * top_ids and top_probs are [n_layers]: the lens's top token at layers 1..L. */
+double plens_score(const int32_t *top_ids, const float *top_probs, size_t n_layers,
+                   size_t n_counted, const int32_t *gold_ids, size_t n_gold);
+
+/* ---- Text formats -------------------------------------------------------------------------- */
+
+/* A TSV file with a header, all of it in memory. UTF-8, LF or CRLF, a BOM is skipped; \t \n \r \\
+ * are the only escapes. Columns are found by name. */
+typedef struct plens_table plens_table;
+
+/* FORMAT with file and line for: no header, a doubled column name, a wrong number of cells, a bad
+ * escape, bytes that are no UTF-8. */
+plens_status plens_table_open(plens_context *context, const char *path, plens_table **table,
+                              plens_error *error);
+void plens_table_close(plens_table *table);
+size_t plens_table_rows(const plens_table *table);
+
+/* FORMAT, naming the file and the columns it has, if there is no such column. */
+plens_status plens_table_column(const plens_table *table, const char *name, size_t *column,
+                                plens_error *error);
+
+/* A cell, escapes resolved, zero-terminated (it cannot hold a zero byte). row < rows. */
+const char *plens_table_cell(const plens_table *table, size_t row, size_t column, size_t *n_bytes);
+
+/* The line on which a row begins, from 1 (the header is line 1). */
+size_t plens_table_line(const plens_table *table, size_t row);
+
+/* Writes bytes as a TSV cell: \t \n \r \\, and \xHH for control bytes and bytes that are no UTF-8.
+ * Like snprintf: at most `capacity` bytes with the closing zero; returns the full length. */
+size_t plens_tsv_escape(const char *bytes, size_t n_bytes, char *out, size_t capacity);
+
+/* One JSON string (a whole line) to text; one JSON array of integers to ids. FORMAT with the byte's
+ * offset. */
+plens_status plens_json_to_text(plens_context *context, const char *json, size_t n_bytes,
+                                plens_text *text, plens_error *error);
+plens_status plens_json_to_ids(plens_context *context, const char *json, size_t n_bytes,
+                               plens_ids *ids, plens_error *error);
+
+/* Writes bytes as the inside of a JSON string: escapes; bytes that are no UTF-8 become U+FFFD.
+ * Like snprintf. */
+size_t plens_json_escape(const char *bytes, size_t n_bytes, char *out, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,90 @@
+/* The contract of the kernels: leaf functions, one file for each instruction set. scalar.c is the
+ * definition; every other set gives the same bits for every input (NaN is one class: where a result
+ * is a NaN, any NaN will do).
+ *
+ * All arithmetic is IEEE 754 float, to nearest even, denormals kept, each step as written here and
+ * none fused but by fma(). Pointers need no more than float's alignment; arrays do not overlap
+ * unless a comment says that they may. No function calls anything but other leaf functions.
+ *
+ * Lane sums. "The lane sum of f(i), i < n" is: 16 accumulators from +0; element i goes to lane
+ * i mod 16, ascending, by one addition (or one fma, where said); then the tree
+ * lane[j] += lane[j + 8] for j < 8, then + 4, + 2, + 1.
+ */
+#ifndef PLENS_RUNTIME_KERNELS_H
+#define PLENS_RUNTIME_KERNELS_H
+
+#include "plens.h"
+
+#define PLENS__LANES       16
+#define PLENS__VOCAB_BLOCK 1024 /* ids in one block of a reduction over the vocabulary */
+#define PLENS__PANEL_MAX   64   /* outputs in one packed panel, at most */
+
+/* One block of a row's logits: m = the largest (never a NaN; -inf if there is none), and the lane
+ * sums, in double lanes, of e_i = exp(x_i - m) (a float) and of e_i * (x_i - m) (the product in
+ * double; 0 where e_i is 0). finite is 0 if any x_i is infinite or NaN; sums are then undefined. */
+typedef struct plens__vocab_sums {
+    float max;
+    int finite;
+    double sum, weighted;
+} plens__vocab_sums;
+
+typedef struct plens__kernels {
+    plens_isa isa;
+
+    /* -- matrix times rows, precision f32 --
+     * A panel holds n_out <= panel rows of W over k columns as floats, [k][panel], widened
+     * exactly; unused lanes are 0. */
+    size_t panel; /* outputs in a panel, a multiple of 16, at most PLENS__PANEL_MAX */
+    size_t strip; /* rows that gemm works on at a time: give it multiples of this */
+
+    /* w is the first element of [n_out, k] with row_bytes between rows. */
+    void (*pack)(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
+                 float *panel);
+
+    /* c[r, o] = fma over k ascending of x[r, k] and panel[k][o], for o < n_out. The accumulator
+     * starts from +0, or from c[r, o] if resume is set. x is [rows, k] with ldx floats between
+     * rows, c [rows, n_out] with ldc. Floats of c beyond n_out are not touched. */
+    void (*gemm)(size_t rows, size_t k, const float *x, size_t ldx, const float *panel,
+                 size_t n_out, int resume, float *c, size_t ldc);
+
+    /* -- rows -- */
+
+    /* y_i = (x_i * r) * weight_i with r = 1 / sqrt(s / n + eps), s the lane sum of x_i^2 by fma;
+     * the division, addition, square root and reciprocal each rounded to float. y may be x.
+     * [Zhang & Sennrich 2019; Transformers' LlamaRMSNorm] */
+    void (*rms_norm)(const float *x, const float *weight, size_t n, float eps, float *y);
+
+    /* Rotary embedding of one head in place, halves as in Transformers' rotate_half: for i < half,
+     * (a, b) = (x_i, x_{i+half}) become (a c_i - b s_i, b c_i + a s_i), products rounded. */
+    void (*rope)(float *x, const float *cosine, const float *sine, size_t half);
+
+    /* One query over n >= 1 positions of one head: scores_j = (lane sum of q_i k_ji by fma) *
+     * scale; m their maximum (NaN if any is); e_j = exp(scores_j - m); p_j = e_j / (lane sum of
+     * e_j); out_i = fma over j ascending of p_j and v_ji, from +0. Row j of k is at k + j * ldk, of
+     * v at v + j * ldv. scores [n] is scratch and holds p afterwards. */
+    void (*attend)(const float *q, const float *k, size_t ldk, const float *v, size_t ldv, size_t n,
+                   size_t head_dim, float scale, float *scores, float *out);
+
+    /* out_i = silu(gate_i) * up_i, silu(g) = g / (1 + exp(-g)). out may be gate or up. */
+    void (*silu_mul)(const float *gate, const float *up, size_t n, float *out);
+
+    void (*add)(float *x, const float *y, size_t n); /* x_i = x_i + y_i */
+
+    /* -- vocabulary -- */
+
+    void (*vocab_sums)(const float *x, size_t n, plens__vocab_sums *sums); /* n <= VOCAB_BLOCK */
+    size_t (*count_greater)(const float *x, size_t n, float threshold);    /* x_i > threshold */
+    /* The first i >= from with x_i > threshold, or n. */
+    size_t (*find_greater)(const float *x, size_t from, size_t n, float threshold);
+
+    /* y_i = exp(x_i): the float exponential all of the above use (here for its test). */
+    void (*exp)(const float *x, size_t n, float *y);
+} plens__kernels;
+
+extern const plens__kernels plens__kernels_scalar;
+/* NULL where the build's compiler or machine has no such set. They must not be called, only asked,
+ * on a processor that lacks it. */
+const plens__kernels *plens__kernels_avx2(void);
+const plens__kernels *plens__kernels_avx512(void);
+
+#endif
