@@ -29,6 +29,11 @@ plens_status plens__file_read(const plens__file *file, uint64_t offset, size_t n
 
 void plens__file_close(plens__file *file); /* of an all-zero file: nothing */
 
+/* The whole file in new memory, with a zero after its last byte. Reads, so that a file that is cut
+ * short meanwhile is an error and not a signal. */
+plens_status plens__file_load(const plens_allocator *allocator, const char *path, char **bytes,
+                              size_t *n_bytes, plens_error *error);
+
 /* folder + "/" + name in new memory, or NULL. */
 char *plens__path_join(const plens_allocator *allocator, const char *folder, const char *name);
 

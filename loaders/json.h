@@ -37,6 +37,10 @@ struct plens__json {
 plens_status plens__json_parse(plens__arena *arena, const char *file, const char *text,
                                size_t n_bytes, const plens__json **root, plens_error *error);
 
+/* The same for the file at path. */
+plens_status plens__json_load(plens__arena *arena, const char *path, const plens__json **root,
+                              plens_error *error);
+
 /* FORMAT if any object in the tree names a member twice (keys are sorted: n log n). */
 plens_status plens__json_no_duplicates(const plens_allocator *allocator, const char *file,
                                        const plens__json *root, plens_error *error);
