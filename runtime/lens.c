@@ -1,0 +1,385 @@
+#include "runtime/fp.h"
+
+#include "runtime/lens.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "runtime/numeric.h"
+#include "runtime/pass.h"
+
+/* ---- what is kept ---- */
+
+void plens__layer_range(size_t first, size_t last, size_t n_layers, size_t *from, size_t *to) {
+    int all = first == 0 && last == 0;
+    *from = all ? 1 : first;
+    *to = all ? n_layers : last;
+}
+
+void plens__lens_carve(plens__lens *lens, const plens_lens *options, const plens_prompt *prompts,
+                       size_t n_layers, size_t d_model, size_t vocab_size,
+                       const plens__batch *batch, plens__carver *carver) {
+    memset(lens, 0, sizeof *lens);
+    if (options == NULL)
+        return;
+    const plens__batch_size *size = &batch->size;
+    int all = options->positions == PLENS_POSITIONS_ALL;
+    size_t rows = all ? size->n_rows : size->n_ends;
+    size_t targets = all ? size->n_targets_all : size->n_targets;
+    lens->options = options;
+    lens->prompts = prompts;
+    plens__layer_range(options->first_layer, options->last_layer, n_layers, &lens->first_layer,
+                       &lens->last_layer);
+    lens->n_early = lens->last_layer - lens->first_layer + (lens->last_layer < n_layers);
+    lens->n_layers = lens->n_early + 1;
+    lens->top_k = options->top_k == 0 ? 1 : options->top_k;
+    if (lens->top_k > vocab_size)
+        lens->top_k = vocab_size;
+    lens->n_entries = all ? size->n_tokens : size->n_prompts;
+
+    size_t sites = 0, largest = 0;
+    if (!plens__mul(rows, lens->n_layers, &sites) || !plens__mul(sites, lens->top_k, &largest) ||
+        !plens__mul(targets, lens->n_layers, &largest))
+        carver->overflow = 1;
+    size_t together = sites < PLENS__LENS_ROWS ? sites : PLENS__LENS_ROWS;
+    lens->early = plens__carve(carver, sites - rows, d_model * sizeof(float));
+    lens->final = plens__carve(carver, rows, d_model * sizeof(float));
+    lens->sites = plens__carve(carver, sites, sizeof *lens->sites);
+    lens->top = plens__carve(carver, sites * lens->top_k, sizeof *lens->top);
+    lens->final_top = plens__carve(carver, sites, sizeof *lens->final_top);
+    lens->targets = plens__carve(carver, targets * lens->n_layers, sizeof *lens->targets);
+    lens->entries = plens__carve(carver, lens->n_entries, sizeof *lens->entries);
+    lens->first_entry = plens__carve(carver, rows, sizeof *lens->first_entry);
+    lens->logits = plens__carve(carver, together, PLENS__TILE_IDS * sizeof(float));
+    lens->target_logits = plens__carve(carver, lens->n_layers, PLENS__LENS_TARGETS * sizeof(float));
+}
+
+static int compare_entries(const void *left, const void *right) {
+    const plens__lens_entry *a = left, *b = right;
+    if (a->prompt != b->prompt)
+        return a->prompt < b->prompt ? -1 : 1;
+    return a->position < b->position ? -1 : a->position > b->position;
+}
+
+void plens__lens_begin(plens__lens *lens, const plens__batch *batch) {
+    int all = lens->options->positions == PLENS_POSITIONS_ALL;
+    size_t n = 0, targets = 0;
+    lens->rows = all ? &batch->all : &batch->ends;
+    for (size_t i = 0; i < batch->size.n_prompts; i++) {
+        const plens__leaf *leaf = &batch->leaves[i];
+        for (size_t p = all ? 0 : leaf->n_ids - 1; p < leaf->n_ids; p++) {
+            size_t row = all ? plens__batch_row(batch, leaf->branch, p) : leaf->end;
+            lens->entries[n++] = (plens__lens_entry){leaf->prompt, p, row, 0, SIZE_MAX};
+        }
+    }
+    qsort(lens->entries, n, sizeof *lens->entries, compare_entries);
+    for (size_t r = 0; r < lens->rows->count; r++)
+        lens->first_entry[r] = SIZE_MAX;
+    for (size_t e = 0; e < n; e++) {
+        plens__lens_entry *entry = &lens->entries[e];
+        entry->targets = targets;
+        targets += lens->n_layers * lens->prompts[entry->prompt].n_targets;
+        entry->next = lens->first_entry[entry->row];
+        lens->first_entry[entry->row] = e;
+    }
+}
+
+typedef struct capture {
+    const plens__pass *pass;
+    float *to;
+    size_t stride; /* floats between rows of to */
+} capture;
+
+static void capture_task(void *arg, size_t item, int thread) {
+    const capture *c = arg;
+    const plens__pass *pass = c->pass;
+    const plens__config *config = &pass->model->config;
+    size_t row = pass->lens.rows->rows == NULL ? item : pass->lens.rows->rows[item];
+    (void)thread;
+    pass->engine->kernels->rms_norm(pass->x + row * config->d_model, pass->weights.final_norm,
+                                    config->d_model, (float)config->rms_norm_eps,
+                                    c->to + item * c->stride);
+}
+
+void plens__pass_capture(plens__pass *pass, size_t layer) {
+    plens__lens *lens = &pass->lens;
+    size_t d = pass->model->config.d_model;
+    if (lens->options == NULL)
+        return;
+    capture c = {pass, lens->final, d};
+    if (layer < pass->model->config.n_layers) {
+        if (layer < lens->first_layer || layer > lens->last_layer)
+            return;
+        c.to = lens->early + (layer - lens->first_layer) * d;
+        c.stride = lens->n_early * d;
+    }
+    plens__parallel(pass->engine, lens->rows->count, capture_task, &c);
+}
+
+/* ---- one site and one block of the vocabulary ---- */
+
+/* Moves the sums to a larger maximum, which is `by` >= 0 above the old one. */
+static void raise_maximum(plens__lens_site *site, double by) {
+    double factor = plens__exp(-by);
+    site->weighted = factor * (site->weighted - by * site->sum);
+    site->sum = factor * site->sum;
+    site->max = site->max + by;
+}
+
+static void add_block(plens__lens_site *site, const plens__vocab_sums *sums, int first) {
+    site->finite &= sums->finite;
+    if (!site->finite)
+        return;
+    plens__lens_site block = {(double)sums->max, sums->sum, sums->weighted, 0, 1, 0};
+    if (first) {
+        site->max = block.max;
+        site->sum = block.sum;
+        site->weighted = block.weighted;
+        return;
+    }
+    if (block.max > site->max)
+        raise_maximum(site, block.max - site->max);
+    else
+        raise_maximum(&block, site->max - block.max);
+    site->sum = site->sum + block.sum;
+    site->weighted = site->weighted + block.weighted;
+}
+
+/* Puts a token into the list by falling logit, after equal ones (they have lower ids). A NaN goes
+ * below everything. */
+static void insert_top(plens_lens_token *top, size_t *n_top, size_t top_k, int32_t id,
+                       float logit) {
+    size_t at = *n_top < top_k ? (*n_top)++ : top_k - 1;
+    for (; at > 0 && (logit > top[at - 1].logit || top[at - 1].logit != top[at - 1].logit); at--)
+        top[at] = top[at - 1];
+    top[at] = (plens_lens_token){id, logit, 0, 0};
+}
+
+static void update_top(const plens__kernels *kernels, plens__lens_site *site, plens_lens_token *top,
+                       size_t top_k, int32_t first_id, const float *logits, size_t n) {
+    size_t i = 0;
+    for (; i < n && site->n_top < top_k; i++)
+        insert_top(top, &site->n_top, top_k, first_id + (int32_t)i, logits[i]);
+    while ((i = kernels->find_greater(logits, i, n, top[top_k - 1].logit)) < n) {
+        insert_top(top, &site->n_top, top_k, first_id + (int32_t)i, logits[i]);
+        i++;
+    }
+}
+
+static void count_ranks(const plens__kernels *kernels, plens_lens_token *tokens, size_t n_tokens,
+                        const float *logits, size_t n) {
+    for (size_t t = 0; t < n_tokens; t++)
+        tokens[t].rank += (uint32_t)kernels->count_greater(logits, n, tokens[t].logit);
+}
+
+/* ---- the unembedding of many sites ---- */
+
+/* Sites [first, first + n) of the early ones, or of the final ones, at one tile. */
+typedef struct tile_sites {
+    plens__pass *pass;
+    int final;
+    size_t first;
+    size_t first_id, n_ids;
+} tile_sites;
+
+/* The row and the layer's index of a site. */
+static size_t site_row(const tile_sites *t, size_t item, size_t *layer) {
+    const plens__lens *lens = &t->pass->lens;
+    size_t site = t->first + item;
+    *layer = t->final ? lens->n_early : site % lens->n_early;
+    return t->final ? site : site / lens->n_early;
+}
+
+static void reduce_task(void *arg, size_t item, int thread) {
+    const tile_sites *t = arg;
+    plens__lens *lens = &t->pass->lens;
+    const plens__kernels *kernels = t->pass->engine->kernels;
+    size_t layer, row = site_row(t, item, &layer), index = row * lens->n_layers + layer;
+    plens__lens_site *site = &lens->sites[index];
+    const float *logits = lens->logits + item * PLENS__TILE_IDS;
+    (void)thread;
+    for (size_t from = 0; from < t->n_ids; from += PLENS__VOCAB_BLOCK) {
+        size_t n = t->n_ids - from < PLENS__VOCAB_BLOCK ? t->n_ids - from : PLENS__VOCAB_BLOCK;
+        plens__vocab_sums sums;
+        kernels->vocab_sums(logits + from, n, &sums);
+        add_block(site, &sums, t->first_id + from == 0);
+    }
+    update_top(kernels, site, lens->top + index * lens->top_k, lens->top_k, (int32_t)t->first_id,
+               logits, t->n_ids);
+    if (!t->final)
+        count_ranks(kernels, &lens->final_top[index], 1, logits, t->n_ids);
+    for (size_t e = lens->first_entry[row]; e != SIZE_MAX; e = lens->entries[e].next) {
+        size_t n_targets = lens->prompts[lens->entries[e].prompt].n_targets;
+        count_ranks(kernels, lens->targets + lens->entries[e].targets + layer * n_targets,
+                    n_targets, logits, t->n_ids);
+    }
+}
+
+/* Takes all early sites, or all final ones, past one tile of the unembedding. */
+static plens_status pass_tile(plens__pass *pass, int final, size_t n_sites,
+                              const plens__matrix *tile, size_t first_id, plens_error *error) {
+    plens__lens *lens = &pass->lens;
+    size_t d = tile->n_in;
+    const float *states = final ? lens->final : lens->early;
+    tile_sites t = {pass, final, 0, first_id, tile->n_out};
+    for (; t.first < n_sites; t.first += PLENS__LENS_ROWS) {
+        size_t n = n_sites - t.first;
+        if (n > PLENS__LENS_ROWS)
+            n = PLENS__LENS_ROWS;
+        plens__matmul(pass->engine, tile, NULL, states + t.first * d, d, n, lens->logits,
+                      PLENS__TILE_IDS);
+        plens__parallel(pass->engine, n, reduce_task, &t);
+        plens_status status =
+            plens__pass_progress(pass, (double)n * (double)tile->n_out * (double)d, error);
+        if (status != PLENS_OK)
+            return status;
+    }
+    return PLENS_OK;
+}
+
+static plens_status unembed(plens__pass *pass, int final, plens_error *error) {
+    const plens__lens *lens = &pass->lens;
+    size_t vocab = pass->model->config.vocab_size;
+    size_t n_sites = lens->rows->count * (final ? 1 : lens->n_early);
+    if (n_sites == 0)
+        return PLENS_OK;
+    for (size_t first = 0; first < vocab; first += PLENS__TILE_IDS) {
+        size_t n = vocab - first < PLENS__TILE_IDS ? vocab - first : PLENS__TILE_IDS;
+        plens__matrix tile;
+        plens_status status = plens__weights_unembed(&pass->weights, first, n, &tile, error);
+        if (status == PLENS_OK)
+            status = pass_tile(pass, final, n_sites, &tile, first, error);
+        if (status != PLENS_OK)
+            return status;
+    }
+    return PLENS_OK;
+}
+
+/* ---- targets ---- */
+
+/* The logits of n <= PLENS__LENS_TARGETS tokens at all layers of a row, [n_layers, n] in
+ * target_logits. The same bits as the tiles give: an output's bits do not depend on its
+ * neighbours. */
+static plens_status token_logits(plens__pass *pass, size_t row, const int32_t *ids, size_t n,
+                                 plens_error *error) {
+    plens__lens *lens = &pass->lens;
+    plens__matrix matrix;
+    plens_status status = plens__weights_unembed_ids(&pass->weights, ids, n, &matrix, error);
+    if (status != PLENS_OK)
+        return status;
+    size_t d = matrix.n_in;
+    if (lens->n_early > 0)
+        plens__matmul(pass->engine, &matrix, NULL, lens->early + row * lens->n_early * d, d,
+                      lens->n_early, lens->target_logits, n);
+    plens__matmul(pass->engine, &matrix, NULL, lens->final + row * d, d, 1,
+                  lens->target_logits + lens->n_early * n, n);
+    return PLENS_OK;
+}
+
+static plens_status entry_targets(plens__pass *pass, const plens__lens_entry *entry,
+                                  plens_error *error) {
+    plens__lens *lens = &pass->lens;
+    const plens_prompt *prompt = &lens->prompts[entry->prompt];
+    for (size_t from = 0; from < prompt->n_targets; from += PLENS__LENS_TARGETS) {
+        size_t n = prompt->n_targets - from;
+        if (n > PLENS__LENS_TARGETS)
+            n = PLENS__LENS_TARGETS;
+        plens_status status = token_logits(pass, entry->row, prompt->targets + from, n, error);
+        if (status != PLENS_OK)
+            return status;
+        for (size_t layer = 0; layer < lens->n_layers; layer++) {
+            for (size_t i = 0; i < n; i++)
+                lens->targets[entry->targets + layer * prompt->n_targets + from + i] =
+                    (plens_lens_token){prompt->targets[from + i],
+                                       lens->target_logits[layer * n + i], 0, 0};
+        }
+    }
+    return PLENS_OK;
+}
+
+/* Makes layer L's top token of a row a target of all its layers. */
+static plens_status row_final_top(plens__pass *pass, size_t row, plens_error *error) {
+    plens__lens *lens = &pass->lens;
+    int32_t id = lens->top[(row * lens->n_layers + lens->n_early) * lens->top_k].id;
+    plens_status status = token_logits(pass, row, &id, 1, error);
+    for (size_t layer = 0; status == PLENS_OK && layer < lens->n_layers; layer++)
+        lens->final_top[row * lens->n_layers + layer] =
+            (plens_lens_token){id, lens->target_logits[layer], 0, 0};
+    return status;
+}
+
+/* ---- results ---- */
+
+static float probability(const plens__lens_site *site, float logit) {
+    return (float)(plens__exp((double)logit - site->max) / site->sum);
+}
+
+/* Item: a row. Fills probabilities, the ranks of top tokens and the entropy of its sites. */
+static void finish_task(void *arg, size_t item, int thread) {
+    plens__lens *lens = arg;
+    (void)thread;
+    for (size_t layer = 0; layer < lens->n_layers; layer++) {
+        size_t index = item * lens->n_layers + layer;
+        plens__lens_site *site = &lens->sites[index];
+        plens_lens_token *top = lens->top + index * lens->top_k;
+        if (!site->finite)
+            continue;
+        site->entropy = (float)(plens__log(site->sum) - site->weighted / site->sum);
+        for (size_t i = 0; i < site->n_top; i++) {
+            int tie = i > 0 && top[i].logit == top[i - 1].logit;
+            top[i].prob = probability(site, top[i].logit);
+            top[i].rank = tie ? top[i - 1].rank : (uint32_t)i;
+        }
+        lens->final_top[index].prob = probability(site, lens->final_top[index].logit);
+        for (size_t e = lens->first_entry[item]; e != SIZE_MAX; e = lens->entries[e].next) {
+            size_t n = lens->prompts[lens->entries[e].prompt].n_targets;
+            plens_lens_token *targets = lens->targets + lens->entries[e].targets + layer * n;
+            for (size_t i = 0; i < n; i++)
+                targets[i].prob = probability(site, targets[i].logit);
+        }
+    }
+}
+
+static plens_status deliver(const plens__pass *pass, plens_error *error) {
+    const plens__lens *lens = &pass->lens;
+    for (size_t e = 0; e < lens->n_entries; e++) {
+        const plens__lens_entry *entry = &lens->entries[e];
+        size_t n_targets = lens->prompts[entry->prompt].n_targets;
+        for (size_t layer = lens->first_layer; layer <= lens->last_layer; layer++) {
+            int final = layer == pass->model->config.n_layers;
+            size_t at = final ? lens->n_early : layer - lens->first_layer;
+            size_t index = entry->row * lens->n_layers + at;
+            const plens__lens_site *site = &lens->sites[index];
+            plens_lens_result result = {
+                entry->prompt, entry->position,
+                layer,         lens->top + index * lens->top_k,
+                site->n_top,   lens->targets + entry->targets + at * n_targets,
+                n_targets,     lens->final_top[index],
+                site->entropy, site->finite};
+            if (lens->options->fn(lens->options->user, &result) != 0)
+                return plens__fail(error, PLENS_CANCELLED, "the lens function stopped the run");
+        }
+    }
+    return PLENS_OK;
+}
+
+plens_status plens__pass_lens(plens__pass *pass, plens_error *error) {
+    plens__lens *lens = &pass->lens;
+    if (lens->options == NULL)
+        return PLENS_OK;
+    for (size_t i = 0; i < lens->rows->count * lens->n_layers; i++)
+        lens->sites[i] = (plens__lens_site){0, 0, 0, 0, 1, 0};
+    plens_status status = PLENS_OK;
+    for (size_t e = 0; e < lens->n_entries && status == PLENS_OK; e++)
+        status = entry_targets(pass, &lens->entries[e], error);
+    if (status == PLENS_OK)
+        status = unembed(pass, 1, error);
+    for (size_t r = 0; r < lens->rows->count && status == PLENS_OK; r++)
+        status = row_final_top(pass, r, error);
+    if (status == PLENS_OK)
+        status = unembed(pass, 0, error);
+    if (status != PLENS_OK)
+        return status;
+    plens__parallel(pass->engine, lens->rows->count, finish_task, lens);
+    return deliver(pass, error);
+}

@@ -1,0 +1,67 @@
+/* The logit lens over the states that a pass has kept.
+ *
+ * A *site* is one kept state: a row of the lens's selection after one block. The unembedding goes
+ * by in tiles of ids; each site keeps its top-k, its sums for log-sum-exp and entropy and the rank
+ * of each target. There is never an array [sites, vocabulary].
+ *
+ * Layer L goes first: its top token is a target of all the others. */
+#ifndef PLENS_RUNTIME_LENS_H
+#define PLENS_RUNTIME_LENS_H
+
+#include "runtime/batch.h"
+
+/* Sites that are unembedded together. */
+#define PLENS__LENS_ROWS 1024
+/* Targets whose logits are computed together. */
+#define PLENS__LENS_TARGETS 64
+
+/* Over the ids seen so far, blocks of the vocabulary ascending, in double: the maximum m, the sum
+ * of e^(x - m), and the sum of e^(x - m) (x - m). */
+typedef struct plens__lens_site {
+    double max, sum, weighted;
+    float entropy;
+    int finite;
+    size_t n_top;
+} plens__lens_site;
+
+/* One prompt at one position: who gets the results of a row. */
+typedef struct plens__lens_entry {
+    size_t prompt, position;
+    size_t row;     /* slot in the lens's selection */
+    size_t targets; /* where its [n_layers, n_targets] begin in the lens's targets */
+    size_t next;    /* the next entry of the same row, or SIZE_MAX */
+} plens__lens_entry;
+
+typedef struct plens__lens {
+    const plens_lens *options;      /* NULL: no lens, and nothing below is valid */
+    const plens_prompt *prompts;    /* the caller's */
+    const plens__selection *rows;   /* where it looks */
+    size_t first_layer, last_layer; /* that it reports */
+    size_t n_early;                 /* of them, those before layer L */
+    size_t n_layers;                /* n_early + 1: layer L is always kept, as the last */
+    size_t top_k, n_entries;
+
+    float *early;                /* [rows, n_early, d_model] final norm of the residual stream */
+    float *final;                /* [rows, d_model] the same after layer L */
+    plens__lens_site *sites;     /* [rows, n_layers] */
+    plens_lens_token *top;       /* [rows, n_layers, top_k] */
+    plens_lens_token *final_top; /* [rows, n_layers] */
+    plens_lens_token *targets;   /* for each entry [n_layers, n_targets] */
+    plens__lens_entry *entries;  /* [n_entries] by prompt, then position */
+    size_t *first_entry;         /* [rows] or SIZE_MAX */
+    float *logits;               /* [PLENS__LENS_ROWS, PLENS__TILE_IDS] */
+    float *target_logits;        /* [n_layers, PLENS__LENS_TARGETS] */
+} plens__lens;
+
+/* The layers that a first and last ask for: 1..n_layers if both are 0. */
+void plens__layer_range(size_t first, size_t last, size_t n_layers, size_t *from, size_t *to);
+
+/* Cuts the lens's arrays from the carver. options NULL: none. The batch needs its size only. */
+void plens__lens_carve(plens__lens *lens, const plens_lens *options, const plens_prompt *prompts,
+                       size_t n_layers, size_t d_model, size_t vocab_size,
+                       const plens__batch *batch, plens__carver *carver);
+
+/* Lists the entries of a built batch. */
+void plens__lens_begin(plens__lens *lens, const plens__batch *batch);
+
+#endif

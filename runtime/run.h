@@ -1,0 +1,18 @@
+/* A run: prompts cut into parts that fit the memory budget, each part taken through the model. */
+#ifndef PLENS_RUNTIME_RUN_H
+#define PLENS_RUNTIME_RUN_H
+
+#include "loaders/model.h"
+#include "runtime/engine.h"
+
+/* plens_run and plens_run_plan of plens.h; options and plan are never NULL, memory 0 is no limit.
+ */
+plens_status plens__run(const plens__engine *engine, uint64_t memory, const plens_model *model,
+                        const plens_prompt *prompts, size_t n_prompts,
+                        const plens_run_options *options, plens_error *error);
+plens_status plens__run_plan(const plens__engine *engine, uint64_t memory, const plens_model *model,
+                             const plens_prompt *prompts, size_t n_prompts,
+                             const plens_run_options *options, plens_plan *plan,
+                             plens_error *error);
+
+#endif
