@@ -1,0 +1,37 @@
+/* The plan of a run: how prompts are cut into parts that fit the memory budget, and how a part's
+ * memory is laid out. */
+#ifndef PLENS_RUNTIME_PLAN_H
+#define PLENS_RUNTIME_PLAN_H
+
+#include "runtime/pass.h"
+
+typedef struct plens__part {
+    size_t first; /* of the plan's leaves */
+    plens__batch_size size;
+} plens__part;
+
+typedef struct plens__plan {
+    plens_allocator allocator;
+    plens__leaf *leaves; /* [n_prompts] sorted */
+    plens__part *parts;  /* [n_parts] */
+    size_t n_parts;
+    size_t n_bytes; /* of the largest part */
+} plens__plan;
+
+/* Cuts the prompts into parts of at most `memory` bytes (0: one part). Of pass only engine, model
+ * and options are read. MEMORY if one prompt alone does not fit. */
+plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
+                              size_t n_prompts, plens__plan *plan, plens_error *error);
+void plens__plan_free(plens__plan *plan);
+
+/* Lays the pass's buffers out for a part of this size. */
+void plens__plan_carve(plens__pass *pass, const plens_prompt *prompts,
+                       const plens__batch_size *size, plens__carver *carver);
+
+/* Multiply-adds of a part, as its steps report them to plens__pass_progress. */
+double plens__part_work(const plens__pass *pass, const plens__batch_size *size);
+
+/* 1 if something looks at all positions after the last block, not only at the prompts' ends. */
+int plens__plan_needs_all_rows(const plens_run_options *options, size_t n_layers);
+
+#endif
