@@ -1,0 +1,12 @@
+/* Which instruction sets this processor has and its operating system saves. */
+#ifndef PLENS_RUNTIME_CPU_H
+#define PLENS_RUNTIME_CPU_H
+
+typedef struct plens__cpu {
+    int avx2;   /* AVX2, FMA, F16C */
+    int avx512; /* AVX-512 F, BW, DQ, VL, and what avx2 stands for */
+} plens__cpu;
+
+plens__cpu plens__cpu_detect(void);
+
+#endif

@@ -1,0 +1,183 @@
+/* The definition: the kernels in plain C, one operation after the other as kernels.h has them. */
+#include "runtime/fp.h"
+
+#include <math.h>
+
+#include "runtime/kernels/exp.h"
+#include "runtime/kernels/kernels.h"
+#include "runtime/widen.h"
+
+enum { PANEL = 16, STRIP = 4 };
+
+/* ---- Matrix times rows --------------------------------------------------------------------- */
+
+static void pack(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
+                 float *panel) {
+    size_t size = dtype == PLENS_F32 ? 4 : 2;
+    for (size_t o = 0; o < PANEL; o++) {
+        const char *row = (const char *)w + o * row_bytes;
+        for (size_t i = 0; i < k; i++) {
+            float value = 0;
+            if (o < n_out)
+                plens__widen(dtype, row + i * size, 1, &value);
+            panel[i * PANEL + o] = value;
+        }
+    }
+}
+
+static void gemm(size_t rows, size_t k, const float *x, size_t ldx, const float *panel,
+                 size_t n_out, int resume, float *c, size_t ldc) {
+    for (size_t r = 0; r < rows; r++) {
+        float sum[PANEL] = {0};
+        for (size_t o = 0; o < n_out && resume; o++)
+            sum[o] = c[r * ldc + o];
+        for (size_t i = 0; i < k; i++)
+            for (size_t o = 0; o < n_out; o++)
+                sum[o] = fmaf(x[r * ldx + i], panel[i * PANEL + o], sum[o]);
+        for (size_t o = 0; o < n_out; o++)
+            c[r * ldc + o] = sum[o];
+    }
+}
+
+/* ---- Rows ---------------------------------------------------------------------------------- */
+
+static float lane_tree(float lane[PLENS__LANES]) {
+    for (size_t width = PLENS__LANES / 2; width > 0; width /= 2)
+        for (size_t j = 0; j < width; j++)
+            lane[j] += lane[j + width];
+    return lane[0];
+}
+
+/* The lane sum of a_i b_i by fma. */
+static float dot(const float *a, const float *b, size_t n) {
+    float lane[PLENS__LANES] = {0};
+    for (size_t i = 0; i < n; i++)
+        lane[i % PLENS__LANES] = fmaf(a[i], b[i], lane[i % PLENS__LANES]);
+    return lane_tree(lane);
+}
+
+static float sum(const float *a, size_t n) {
+    float lane[PLENS__LANES] = {0};
+    for (size_t i = 0; i < n; i++)
+        lane[i % PLENS__LANES] += a[i];
+    return lane_tree(lane);
+}
+
+/* e^x; see exp.h. */
+static float exponential(float x) {
+    x = PLENS__EXP_HIGH < x ? PLENS__EXP_HIGH : x;
+    x = PLENS__EXP_LOW > x ? PLENS__EXP_LOW : x;
+    float t = fmaf(x, PLENS__EXP_LOG2E, PLENS__EXP_SHIFT);
+    float n = t - PLENS__EXP_SHIFT;
+    float r = fmaf(n, -PLENS__EXP_LN2_HIGH, x);
+    r = fmaf(n, -PLENS__EXP_LN2_LOW, r);
+    float p = fmaf(PLENS__EXP_C6, r, PLENS__EXP_C5);
+    p = fmaf(p, r, PLENS__EXP_C4);
+    p = fmaf(p, r, PLENS__EXP_C3);
+    p = fmaf(p, r, PLENS__EXP_C2);
+    p = fmaf(p, r, 1.0f);
+    p = fmaf(p, r, 1.0f);
+    uint32_t bits;
+    memcpy(&bits, &t, sizeof bits);
+    uint32_t shifted = bits & PLENS__EXP_MASK, half = shifted >> 1;
+    float first = plens__float_of_bits((half - 1) << 23);
+    float second = plens__float_of_bits((shifted - half - 1) << 23);
+    return (p * first) * second;
+}
+
+static void rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
+    float r = 1.0f / sqrtf(dot(x, x, n) / (float)n + eps);
+    for (size_t i = 0; i < n; i++)
+        y[i] = (x[i] * r) * weight[i];
+}
+
+static void rope(float *x, const float *cosine, const float *sine, size_t half) {
+    for (size_t i = 0; i < half; i++) {
+        float a = x[i], b = x[i + half];
+        x[i] = a * cosine[i] - b * sine[i];
+        x[i + half] = b * cosine[i] + a * sine[i];
+    }
+}
+
+static void attend(const float *q, const float *k, size_t ldk, const float *v, size_t ldv, size_t n,
+                   size_t head_dim, float scale, float *scores, float *out) {
+    float max = -INFINITY;
+    for (size_t j = 0; j < n; j++) {
+        scores[j] = dot(q, k + j * ldk, head_dim) * scale;
+        max = scores[j] > max ? scores[j] : max;
+    }
+    /* A NaN among the scores need not become the maximum: its own e_j makes the sum, and so every
+     * p_j, a NaN. */
+    for (size_t j = 0; j < n; j++)
+        scores[j] = exponential(scores[j] - max);
+    float total = sum(scores, n);
+    for (size_t j = 0; j < n; j++)
+        scores[j] /= total;
+    for (size_t i = 0; i < head_dim; i++) {
+        out[i] = 0;
+        for (size_t j = 0; j < n; j++)
+            out[i] = fmaf(scores[j], v[j * ldv + i], out[i]);
+    }
+}
+
+static void silu_mul(const float *gate, const float *up, size_t n, float *out) {
+    for (size_t i = 0; i < n; i++)
+        out[i] = (gate[i] / (1.0f + exponential(-gate[i]))) * up[i];
+}
+
+static void add(float *x, const float *y, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] += y[i];
+}
+
+/* ---- Vocabulary ---------------------------------------------------------------------------- */
+
+static double lane_tree_double(double lane[PLENS__LANES]) {
+    for (size_t width = PLENS__LANES / 2; width > 0; width /= 2)
+        for (size_t j = 0; j < width; j++)
+            lane[j] += lane[j + width];
+    return lane[0];
+}
+
+static void vocab_sums(const float *x, size_t n, plens__vocab_sums *sums) {
+    float max = -INFINITY;
+    int finite = 1;
+    for (size_t i = 0; i < n; i++) {
+        max = x[i] > max ? x[i] : max;
+        finite &= fabsf(x[i]) < INFINITY; /* false for a NaN */
+    }
+    double lane[PLENS__LANES] = {0}, weighted[PLENS__LANES] = {0};
+    for (size_t i = 0; i < n && finite; i++) {
+        float below = x[i] - max, e = exponential(below);
+        lane[i % PLENS__LANES] += (double)e;
+        if (e > 0) /* below may be -inf where e is 0 */
+            weighted[i % PLENS__LANES] += (double)e * (double)below;
+    }
+    sums->max = max + 0.0f; /* one zero, whichever of +0 and -0 came first */
+    sums->finite = finite;
+    sums->sum = lane_tree_double(lane);
+    sums->weighted = lane_tree_double(weighted);
+}
+
+static size_t count_greater(const float *x, size_t n, float threshold) {
+    size_t count = 0;
+    for (size_t i = 0; i < n; i++)
+        count += x[i] > threshold;
+    return count;
+}
+
+static size_t find_greater(const float *x, size_t from, size_t n, float threshold) {
+    while (from < n && !(x[from] > threshold))
+        from++;
+    return from < n ? from : n;
+}
+
+static void exp_all(const float *x, size_t n, float *y) {
+    for (size_t i = 0; i < n; i++)
+        y[i] = exponential(x[i]);
+}
+
+const plens__kernels plens__kernels_scalar = {
+    PLENS_ISA_SCALAR, PANEL,    STRIP, pack,       gemm,          rms_norm,     rope,
+    attend,           silu_mul, add,   vocab_sums, count_greater, find_greater, exp_all,
+};

@@ -1,0 +1,42 @@
+/* Threads: OpenMP where the compiler has it, else the calling thread alone. */
+#include "runtime/engine.h"
+#include "runtime/fpstate.h"
+
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+void plens__guarded(plens__task *task, void *arg) {
+    plens__fpstate saved;
+    plens__fpstate_enter(&saved);
+    task(arg, 0, 0);
+    plens__fpstate_leave(&saved);
+}
+
+static void run_serially(size_t n_items, plens__task *task, void *arg) {
+    plens__fpstate saved;
+    plens__fpstate_enter(&saved);
+    for (size_t item = 0; item < n_items; item++)
+        task(arg, item, 0);
+    plens__fpstate_leave(&saved);
+}
+
+void plens__parallel(const plens__engine *engine, size_t n_items, plens__task *task, void *arg) {
+#ifdef _OPENMP
+    int n_threads = n_items < (size_t)engine->n_threads ? (int)n_items : engine->n_threads;
+    if (n_threads > 1) {
+#pragma omp parallel num_threads(n_threads)
+        {
+            plens__fpstate saved;
+            plens__fpstate_enter(&saved);
+#pragma omp for schedule(dynamic, 1)
+            for (size_t item = 0; item < n_items; item++)
+                task(arg, item, omp_get_thread_num());
+            plens__fpstate_leave(&saved);
+        }
+        return;
+    }
+#endif
+    (void)engine;
+    run_serially(n_items, task, arg);
+}
