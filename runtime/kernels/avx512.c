@@ -1,5 +1,272 @@
+/* AVX-512 (F, BW, DQ, VL). The processor is not asked here: see runtime/engine.c. */
+#include "runtime/fp.h"
+
 #include "runtime/kernels/kernels.h"
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+
+#include <immintrin.h>
+
+#include "runtime/kernels/exp.h"
+
+#define TARGET target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")
+#define KERNEL __attribute__((TARGET)) static
+#define INLINE __attribute__((always_inline, TARGET)) static inline
+
+/* ---- The vector of vector_body.h: one register ---------------------------------------------- */
+
+typedef __m512 vec;
+typedef struct vecd {
+    __m512d low, high;
+} vecd;
+
+INLINE __mmask16 first(size_t n) {
+    return (__mmask16)((1u << n) - 1);
+}
+
+INLINE vec load(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+
+INLINE vec load_part(const float *p, size_t n, float fill) {
+    return _mm512_mask_loadu_ps(_mm512_set1_ps(fill), first(n), p);
+}
+
+INLINE void store(float *p, vec v) {
+    _mm512_storeu_ps(p, v);
+}
+
+INLINE void store_part(float *p, size_t n, vec v) {
+    _mm512_mask_storeu_ps(p, first(n), v);
+}
+
+INLINE vec all(float x) {
+    return _mm512_set1_ps(x);
+}
+
+INLINE vec plus(vec a, vec b) {
+    return _mm512_add_ps(a, b);
+}
+
+INLINE vec minus(vec a, vec b) {
+    return _mm512_sub_ps(a, b);
+}
+
+INLINE vec times(vec a, vec b) {
+    return _mm512_mul_ps(a, b);
+}
+
+INLINE vec over(vec a, vec b) {
+    return _mm512_div_ps(a, b);
+}
+
+INLINE vec fused(vec a, vec b, vec c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+INLINE vec root(vec a) {
+    return _mm512_sqrt_ps(a);
+}
+
+INLINE vec negative(vec a) {
+    return _mm512_xor_ps(a, _mm512_set1_ps(-0.0f));
+}
+
+INLINE vec larger(vec a, vec b) {
+    return _mm512_max_ps(a, b);
+}
+
+INLINE vec smaller(vec a, vec b) {
+    return _mm512_min_ps(a, b);
+}
+
+INLINE unsigned greater(vec a, vec b) {
+    return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
+}
+
+INLINE unsigned unordered(vec a) {
+    return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+}
+
+INLINE vec where_positive(vec a, vec b) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(a, _mm512_setzero_ps(), _CMP_GT_OQ), b);
+}
+
+INLINE vec power(__m512i exponent) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(exponent, 23));
+}
+
+INLINE vec scale_by(vec p, vec t) {
+    __m512i shifted = _mm512_and_si512(_mm512_castps_si512(t), _mm512_set1_epi32(PLENS__EXP_MASK));
+    __m512i a = _mm512_sub_epi32(_mm512_srli_epi32(shifted, 1), _mm512_set1_epi32(1));
+    __m512i b = _mm512_sub_epi32(_mm512_sub_epi32(shifted, a), _mm512_set1_epi32(2));
+    return times(times(p, power(a)), power(b));
+}
+
+INLINE float tree(vec v) {
+    __m256 eight = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 four = _mm_add_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_add_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
+/* Each step adds the halves of two vectors and keeps both sums in one: + 8, + 4, + 2, + 1. */
+INLINE vec tree_each(const vec v[16]) {
+    vec s[8];
+    for (int i = 0; i < 8; i++)
+        s[i] = plus(_mm512_shuffle_f32x4(v[i], v[i + 8], 0x44),
+                    _mm512_shuffle_f32x4(v[i], v[i + 8], 0xEE));
+    for (int i = 0; i < 4; i++)
+        s[i] = plus(_mm512_shuffle_f32x4(s[i], s[i + 4], 0x88),
+                    _mm512_shuffle_f32x4(s[i], s[i + 4], 0xDD));
+    for (int i = 0; i < 2; i++)
+        s[i] =
+            plus(_mm512_shuffle_ps(s[i], s[i + 2], 0x44), _mm512_shuffle_ps(s[i], s[i + 2], 0xEE));
+    s[0] = plus(_mm512_shuffle_ps(s[0], s[1], 0x88), _mm512_shuffle_ps(s[0], s[1], 0xDD));
+    /* The sums now lie in the order 0 2 1 3, 8 10 9 11, 4 6 5 7, 12 14 13 15. */
+    return _mm512_permutexvar_ps(
+        _mm512_setr_epi32(0, 2, 1, 3, 8, 10, 9, 11, 4, 6, 5, 7, 12, 14, 13, 15), s[0]);
+}
+
+INLINE vecd no_doubles(void) {
+    vecd d = {_mm512_setzero_pd(), _mm512_setzero_pd()};
+    return d;
+}
+
+INLINE vecd widen(vec v) {
+    vecd d = {_mm512_cvtps_pd(_mm512_castps512_ps256(v)),
+              _mm512_cvtps_pd(_mm512_extractf32x8_ps(v, 1))};
+    return d;
+}
+
+INLINE vecd plus_double(vecd d, vec a) {
+    vecd wide = widen(a);
+    d.low = _mm512_add_pd(d.low, wide.low);
+    d.high = _mm512_add_pd(d.high, wide.high);
+    return d;
+}
+
+INLINE vecd plus_product(vecd d, vec a, vec b) {
+    vecd x = widen(a), y = widen(b);
+    d.low = _mm512_fmadd_pd(x.low, y.low, d.low);
+    d.high = _mm512_fmadd_pd(x.high, y.high, d.high);
+    return d;
+}
+
+INLINE double tree_double(vecd v) {
+    __m512d eight = _mm512_add_pd(v.low, v.high);
+    __m256d four = _mm256_add_pd(_mm512_castpd512_pd256(eight), _mm512_extractf64x4_pd(eight, 1));
+    __m128d two = _mm_add_pd(_mm256_castpd256_pd128(four), _mm256_extractf128_pd(four, 1));
+    return _mm_cvtsd_f64(_mm_add_sd(two, _mm_unpackhi_pd(two, two)));
+}
+
+#include "runtime/kernels/vector_body.h"
+
+/* ---- Packing: transposes of 16 x 16 elements of 32 bits ------------------------------------- */
+
+#define BLOCK 16
+typedef __m512i block_row;
+
+INLINE block_row load_row(const void *p) {
+    return _mm512_loadu_si512(p);
+}
+
+INLINE block_row zero_row(void) {
+    return _mm512_setzero_si512();
+}
+
+/* Transposes 4 x 4 elements in each 128-bit part, then the parts. */
+INLINE void transpose(block_row r[BLOCK]) {
+    block_row t[BLOCK];
+    for (int i = 0; i < 16; i += 4) {
+        block_row a = _mm512_unpacklo_epi32(r[i], r[i + 1]);
+        block_row b = _mm512_unpackhi_epi32(r[i], r[i + 1]);
+        block_row c = _mm512_unpacklo_epi32(r[i + 2], r[i + 3]);
+        block_row d = _mm512_unpackhi_epi32(r[i + 2], r[i + 3]);
+        t[i] = _mm512_unpacklo_epi64(a, c);
+        t[i + 1] = _mm512_unpackhi_epi64(a, c);
+        t[i + 2] = _mm512_unpacklo_epi64(b, d);
+        t[i + 3] = _mm512_unpackhi_epi64(b, d);
+    }
+    for (int i = 0; i < 4; i++) {
+        block_row a = _mm512_shuffle_i32x4(t[i], t[i + 4], 0x88);
+        block_row b = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0x88);
+        block_row c = _mm512_shuffle_i32x4(t[i], t[i + 4], 0xDD);
+        block_row d = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0xDD);
+        r[i] = _mm512_shuffle_i32x4(a, b, 0x88);
+        r[i + 4] = _mm512_shuffle_i32x4(c, d, 0x88);
+        r[i + 8] = _mm512_shuffle_i32x4(a, b, 0xDD);
+        r[i + 12] = _mm512_shuffle_i32x4(c, d, 0xDD);
+    }
+}
+
+INLINE void put(float *p, block_row r) {
+    _mm512_storeu_si512(p, r);
+}
+
+/* The even and odd elements of pairs of 16 bits, widened. */
+INLINE block_row even_bf16(block_row r) {
+    return _mm512_slli_epi32(r, 16);
+}
+
+INLINE block_row odd_bf16(block_row r) {
+    return _mm512_and_si512(r, _mm512_set1_epi32(-0x10000));
+}
+
+INLINE block_row even_f16(block_row r) {
+    return _mm512_castps_si512(_mm512_cvtph_ps(_mm512_cvtepi32_epi16(r)));
+}
+
+INLINE block_row odd_f16(block_row r) {
+    return even_f16(_mm512_srli_epi32(r, 16));
+}
+
+/* ---- The matrix product: 8 rows times 3 vectors of outputs, 24 of the 32 registers ---------- */
+
+#define VECTORS 3
+#define VECTOR  16
+#define STRIP   8
+typedef __m512 lanes;
+
+INLINE lanes load_lanes(const float *p) {
+    return _mm512_loadu_ps(p);
+}
+
+INLINE lanes load_lanes_part(const float *p, size_t n) {
+    return _mm512_maskz_loadu_ps(first(n), p);
+}
+
+INLINE void store_lanes(float *p, lanes v) {
+    _mm512_storeu_ps(p, v);
+}
+
+INLINE void store_lanes_part(float *p, size_t n, lanes v) {
+    _mm512_mask_storeu_ps(p, first(n), v);
+}
+
+INLINE lanes all_lanes(float x) {
+    return _mm512_set1_ps(x);
+}
+
+INLINE lanes fused_lanes(lanes a, lanes b, lanes c) {
+    return _mm512_fmadd_ps(a, b, c);
+}
+
+#include "runtime/kernels/vector_gemm.h"
+
+static const plens__kernels table = {
+    PLENS_ISA_AVX512, PANEL,    STRIP, pack,       gemm,          rms_norm,     rope,
+    attend,           silu_mul, add,   vocab_sums, count_greater, find_greater, exp_all,
+};
+
+const plens__kernels *plens__kernels_avx512(void) {
+    return &table;
+}
+
+#else
 
 const plens__kernels *plens__kernels_avx512(void) {
     return NULL;
 }
+
+#endif
