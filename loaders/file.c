@@ -169,6 +169,15 @@ char *plens__path_join(const plens_allocator *allocator, const char *folder, con
     return path;
 }
 
+plens_status plens__folder_check(const char *path, plens_error *error) {
+    struct stat about;
+    if (stat(path, &about) != 0)
+        return fail_system(error, path, "open", errno);
+    if (!S_ISDIR(about.st_mode))
+        return plens__fail(error, PLENS_ERROR_IO, "%s: expected a folder, found a file", path);
+    return PLENS_OK;
+}
+
 int plens__file_exists(const char *path) {
     struct stat about;
     return lstat(path, &about) == 0;

@@ -37,6 +37,9 @@ plens_status plens__file_load(const plens_allocator *allocator, const char *path
 /* folder + "/" + name in new memory, or NULL. */
 char *plens__path_join(const plens_allocator *allocator, const char *folder, const char *name);
 
+/* ERROR_IO, saying what is there instead, if path is no folder. */
+plens_status plens__folder_check(const char *path, plens_error *error);
+
 /* 1 if something is there under this name (a link that leads nowhere counts). */
 int plens__file_exists(const char *path);
 

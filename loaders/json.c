@@ -1,5 +1,6 @@
 #include "loaders/json.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -404,4 +405,17 @@ int plens__json_i64(const plens__json *value, int64_t *out) {
 int plens__json_double(const plens__json *value, double *out) {
     return value != NULL && value->type == PLENS__JSON_NUMBER &&
            plens__decimal_to_double(value->text, value->length, out);
+}
+
+const char *plens__json_show(const plens__json *value, char out[PLENS__JSON_SHOWN]) {
+    static const char *const names[] = {"null",     "false",    "true",     "a number",
+                                        "a string", "an array", "an object"};
+    if (value == NULL)
+        return memcpy(out, "nothing", 8);
+    int text = value->type == PLENS__JSON_NUMBER || value->type == PLENS__JSON_STRING;
+    const char *quote = value->type == PLENS__JSON_STRING ? "\"" : "";
+    int cut = text && value->length > PLENS__JSON_SHOWN - 8;
+    snprintf(out, PLENS__JSON_SHOWN, "%s%.*s%s%s", quote, PLENS__JSON_SHOWN - 8,
+             text ? value->text : names[value->type], cut ? "..." : "", quote);
+    return out;
 }
