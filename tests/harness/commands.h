@@ -1,0 +1,11 @@
+/* The commands. Each takes the arguments after its name and returns the exit status. */
+#ifndef PLENS_HARNESS_COMMANDS_H
+#define PLENS_HARNESS_COMMANDS_H
+
+int command_score(int argc, char **argv);
+int command_lens(int argc, char **argv);
+int command_dump(int argc, char **argv);
+int command_tokenize(int argc, char **argv);
+int command_info(int argc, char **argv);
+
+#endif

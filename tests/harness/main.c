@@ -1,0 +1,61 @@
+/* plens: the command. See `plens --help`. */
+#include <stdio.h>
+#include <string.h>
+
+#include "plens.h"
+#include "tests/harness/commands.h"
+#include "tests/harness/message.h"
+
+static const char usage[] =
+    "usage: plens COMMAND --model DIR ...\n"
+    "\n"
+    "Runs a Hugging Face model folder on the CPU and looks inside it with a logit lens.\n"
+    "\n"
+    "  score     scores persona consistency over questions in TSV files\n"
+    "  lens      prints what every layer would say next\n"
+    "  dump      writes the residual stream and the logits as safetensors\n"
+    "  tokenize  turns text into token ids, or back\n"
+    "  info      describes a model folder and what would compute it\n"
+    "\n"
+    "  plens COMMAND --help tells a command's options; plens --version the version.\n"
+    "\n"
+    "Exit status: 0 done, 2 wrong usage, 3 bad input or failed I/O, 130 after Ctrl-C,\n"
+    "143 after SIGTERM.\n";
+
+typedef struct command {
+    const char *name;
+    int (*run)(int argc, char **argv); /* NULL: not in this version */
+} command;
+
+static const command commands[] = {
+    {"score", command_score},
+    {"lens", command_lens},
+    {"dump", command_dump},
+    {"info", command_info},
+    {"tokenize", command_tokenize},
+    {"audit", NULL},
+    {"selftest", NULL},
+    {"merge", NULL},
+};
+
+int main(int argc, char **argv) {
+    const char *name = argc > 1 ? argv[1] : "";
+    if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) {
+        fputs(usage, stdout);
+        return EXIT_DONE;
+    }
+    if (strcmp(name, "--version") == 0) {
+        puts("plens " PLENS_VERSION);
+        return EXIT_DONE;
+    }
+    if (argc < 2)
+        return fail_usage(NULL, "no command is given");
+    for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
+        if (strcmp(commands[i].name, name) != 0)
+            continue;
+        if (commands[i].run == NULL)
+            return fail_usage(NULL, "this version has no command '%s'", name);
+        return commands[i].run(argc - 2, argv + 2);
+    }
+    return fail_usage(NULL, "unknown command '%s'", name);
+}

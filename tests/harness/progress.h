@@ -1,0 +1,23 @@
+/* How far a run is: a bar on a terminal, now and then a line elsewhere, nothing if quiet. It is
+ * also where a run learns that a signal asked it to stop. */
+#ifndef PLENS_HARNESS_PROGRESS_H
+#define PLENS_HARNESS_PROGRESS_H
+
+#include "plens.h"
+
+typedef struct progress {
+    int quiet, terminal;
+    size_t n_tokens;       /* of the whole run */
+    double started, shown; /* seconds; of the last time something was shown */
+    int drawn;             /* a bar stands in the line now */
+} progress;
+
+void progress_start(progress *p, int quiet, size_t n_tokens);
+
+/* A plens_progress_fn; user is a progress. */
+int progress_update(void *user, const plens_progress *now);
+
+/* Clears the bar and, if the run was completed, says how long it took. Returns the seconds. */
+double progress_end(progress *p, int completed);
+
+#endif

@@ -1,0 +1,44 @@
+/* What a score writes: its tables, run.json, and the folder that holds them. */
+#ifndef PLENS_HARNESS_SCORE_FILES_H
+#define PLENS_HARNESS_SCORE_FILES_H
+
+#include "tests/harness/output.h"
+#include "tests/harness/scores.h"
+
+/* All that a score knows when it writes. */
+typedef struct score_report {
+    const session *session;
+    const questions *questions;
+    const job_options *options;
+    const jobs *jobs;
+    const ratio_list *ratios;
+    const scores *scores;
+    double prepare_seconds; /* from the start to the run */
+} score_report;
+
+void write_prompts(output *out, const score_report *r);
+void write_layers(output *out, const score_report *r);
+void write_summary(output *out, const score_report *r);
+void write_run_json(output *out, const score_report *r);
+
+/* The summary as a table for people. */
+void print_summary(output *out, const score_report *r);
+
+/* The results' folder. made: how many bytes of the path name the first folder that had to be made,
+ * 0 if all of it was there. */
+typedef struct results_folder {
+    const char *path;
+    size_t made;
+} results_folder;
+
+/* Makes the folder with its parents and checks that it may be written to, so that a mistake is
+ * told before the run. Without force it must hold no results. EXIT_DONE or EXIT_INPUT. */
+int folder_prepare(results_folder *folder, const char *path, int force);
+
+/* Removes the folders that were made and are still empty. */
+void folder_undo(const results_folder *folder);
+
+/* Writes all files; they appear together, run.json last. EXIT_DONE or the exit status. */
+int folder_write(const results_folder *folder, const score_report *r);
+
+#endif

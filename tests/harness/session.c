@@ -1,0 +1,155 @@
+#include "tests/harness/session.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tests/harness/message.h"
+#include "tests/harness/system.h"
+
+const option_choice precision_choices[] = {
+    {"f32", PLENS_PRECISION_F32}, {"bf16", CHOICE_LATER}, {"bf16x3", CHOICE_LATER}, {NULL, 0}};
+
+/* A limit above everything that this version has is no limit beyond the highest it has. */
+const option_choice isa_choices[] = {{"scalar", PLENS_ISA_SCALAR},
+                                     {"avx2", PLENS_ISA_AVX2},
+                                     {"avx512", PLENS_ISA_AVX512},
+                                     {"avx512bf16", PLENS_ISA_AVX512},
+                                     {"amx", PLENS_ISA_AVX512},
+                                     {"neon", CHOICE_LATER},
+                                     {NULL, 0}};
+
+static int open_context(session *s, const char *command) {
+    plens_options options;
+    plens_error error;
+    memset(&options, 0, sizeof options);
+    options.precision = (plens_precision)s->options.precision;
+    options.isa_limit = (plens_isa)s->options.isa;
+    options.threads = (int)s->options.threads;
+    options.memory = s->options.memory;
+    plens_status status = plens_context_create(&options, &s->context, &error);
+    if (status == PLENS_ERROR_ARGUMENT)
+        return fail_usage(command, "%s", error.message);
+    if (status != PLENS_OK)
+        return fail_error(&error);
+    plens_context_describe(s->context, &s->machine);
+    return EXIT_DONE;
+}
+
+static int has_tokenizer(const char *folder) {
+    char *path = join(folder, "/tokenizer.json", NULL);
+    int found = system_exists(path);
+    free(path);
+    return found;
+}
+
+int session_open(session *s, const char *command, const common_options *options, unsigned parts) {
+    plens_error error;
+    memset(s, 0, sizeof *s);
+    s->options = *options;
+    if (options->model == NULL)
+        return fail_usage(command, "--model DIR is missing");
+    int code = open_context(s, command);
+    if (code != EXIT_DONE)
+        return code;
+    if ((parts & SESSION_MODEL) != 0) {
+        if (plens_model_open(s->context, options->model, &s->model, &error) != PLENS_OK)
+            return fail_error(&error);
+        plens_model_describe(s->model, &s->info);
+    }
+    if ((parts & SESSION_TOKENIZER_IF_ANY) != 0 && has_tokenizer(options->model))
+        parts |= SESSION_TOKENIZER;
+    if ((parts & SESSION_TOKENIZER) != 0 &&
+        plens_tokenizer_open(s->context, options->model, &s->tokenizer, &error) != PLENS_OK)
+        return fail_error(&error);
+    return EXIT_DONE;
+}
+
+void session_close(session *s) {
+    plens_tokenizer_close(s->tokenizer);
+    plens_model_close(s->model);
+    plens_context_destroy(s->context);
+}
+
+int session_check_ids(const session *s, const char *place, const int32_t *ids, size_t n_ids) {
+    for (size_t i = 0; i < n_ids; i++) {
+        if (ids[i] < 0 || (size_t)ids[i] >= s->info.vocab_size)
+            return fail_input("%s: token id %ld is out of range: the model has the ids 0 to %zu",
+                              place, (long)ids[i], s->info.vocab_size - 1);
+    }
+    return EXIT_DONE;
+}
+
+/* "1,2,3" to ids; a number too large for any vocabulary becomes INT32_MAX, which none has.
+ * Returns how many, 0 if the list is malformed. ids may be NULL. */
+static size_t parse_ids(const char *list, int32_t *ids) {
+    size_t count = 0;
+    for (const char *at = list;; at++) {
+        int negative = *at == '-';
+        at += negative;
+        if (*at < '0' || *at > '9')
+            return 0;
+        int32_t id = 0;
+        for (; *at >= '0' && *at <= '9'; at++)
+            id = id > (INT32_MAX - 9) / 10 ? INT32_MAX : id * 10 + (*at - '0');
+        if (ids != NULL)
+            ids[count] = negative ? -id : id;
+        count++;
+        if (*at == '\0')
+            return count;
+        if (*at != ',')
+            return 0;
+    }
+}
+
+int prompt_check(const char *command, const prompt_options *options) {
+    if ((options->text == NULL) == (options->ids == NULL))
+        return fail_usage(command, "needs either --text S or --ids 1,2,3");
+    if (options->ids != NULL && parse_ids(options->ids, NULL) == 0)
+        return fail_usage(command, "--ids takes numbers joined by commas, found '%s'",
+                          options->ids);
+    return EXIT_DONE;
+}
+
+static int encode_text(session *s, const char *text, int32_t **ids, size_t *n_ids) {
+    plens_error error;
+    plens_ids encoded = {NULL, 0};
+    if (*text == '\0')
+        return fail_input("--text: the text is empty");
+    if (s->tokenizer == NULL)
+        return fail_input("%s/tokenizer.json: not found, so --text cannot be used",
+                          s->options.model);
+    if (plens_tokenizer_encode(s->context, s->tokenizer, text, strlen(text), 1, &encoded, &error))
+        return fail_input("--text: %s", error.message);
+    *n_ids = encoded.count;
+    *ids = allocate(encoded.count, sizeof **ids);
+    if (encoded.count > 0)
+        memcpy(*ids, encoded.data, encoded.count * sizeof **ids);
+    plens_ids_free(s->context, &encoded);
+    if (*n_ids == 0)
+        return fail_input("--text: the text has no tokens");
+    return EXIT_DONE;
+}
+
+static void say_ids(const int32_t *ids, size_t n_ids) {
+    fputs("plens: token ids ", stderr);
+    for (size_t i = 0; i < n_ids; i++)
+        fprintf(stderr, "%s%ld", i == 0 ? "" : ",", (long)ids[i]);
+    fputc('\n', stderr);
+}
+
+int prompt_make(session *s, const prompt_options *options, int32_t **ids, size_t *n_ids) {
+    int code = EXIT_DONE;
+    if (options->text != NULL) {
+        code = encode_text(s, options->text, ids, n_ids);
+    } else {
+        *n_ids = parse_ids(options->ids, NULL);
+        *ids = allocate(*n_ids, sizeof **ids);
+        parse_ids(options->ids, *ids);
+    }
+    if (code == EXIT_DONE)
+        code = session_check_ids(s, options->text != NULL ? "--text" : "--ids", *ids, *n_ids);
+    if (code == EXIT_DONE && !s->options.quiet)
+        say_ids(*ids, *n_ids);
+    return code;
+}

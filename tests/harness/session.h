@@ -1,0 +1,77 @@
+/* What every command has in common: the common options, and a context with a model and its
+ * tokenizer made from them. */
+#ifndef PLENS_HARNESS_SESSION_H
+#define PLENS_HARNESS_SESSION_H
+
+#include "plens.h"
+#include "tests/harness/options.h"
+
+typedef struct common_options {
+    const char *model;
+    int precision, isa; /* plens_precision, plens_isa */
+    size_t threads;     /* 0: as many as there are processors */
+    uint64_t memory;    /* 0: no limit */
+    int quiet;
+} common_options;
+
+extern const option_choice precision_choices[], isa_choices[];
+
+/* Rows of a command's table of options. */
+#define COMMON_OPTIONS(common)                                                                     \
+    {"--model", OPTION_TEXT, &(common).model, NULL},                                               \
+        {"--precision", OPTION_CHOICE, &(common).precision, precision_choices},                    \
+        {"--isa", OPTION_CHOICE, &(common).isa, isa_choices},                                      \
+        {"--threads", OPTION_COUNT, &(common).threads, NULL},                                      \
+        {"--memory", OPTION_BYTES, &(common).memory, NULL}, {                                      \
+        "--quiet", OPTION_FLAG, &(common).quiet, NULL                                              \
+    }
+
+#define COMMON_USAGE                                                                               \
+    "Common options:\n"                                                                            \
+    "  --model DIR        a Hugging Face model folder\n"                                           \
+    "  --precision f32    how dot products are computed\n"                                         \
+    "  --threads N        (one per processor)\n"                                                   \
+    "  --memory 8G        budget of a run in bytes; K, M, G, T are powers of 1,024 (no limit)\n"   \
+    "  --isa NAME         the most to use: scalar, avx2 or avx512 (whatever there is)\n"           \
+    "  --quiet            no progress and no notes on standard error\n"
+
+typedef enum session_parts {
+    SESSION_MODEL = 1,
+    SESSION_TOKENIZER = 2,
+    SESSION_TOKENIZER_IF_ANY = 4 /* none if the folder has no tokenizer.json */
+} session_parts;
+
+typedef struct session {
+    common_options options;
+    plens_context *context;
+    plens_context_info machine;
+    plens_model *model;
+    plens_model_info info;
+    plens_tokenizer *tokenizer;
+} session;
+
+/* Returns EXIT_DONE or the exit status, the mistake said. Close it in either case. */
+int session_open(session *s, const char *command, const common_options *options, unsigned parts);
+void session_close(session *s);
+
+/* The "--text S | --ids 1,2,3" of lens and dump. */
+typedef struct prompt_options {
+    const char *text, *ids;
+} prompt_options;
+
+#define PROMPT_OPTIONS(prompt)                                                                     \
+    {"--text", OPTION_TEXT, &(prompt).text, NULL}, {                                               \
+        "--ids", OPTION_TEXT, &(prompt).ids, NULL                                                  \
+    }
+
+/* Usage mistakes that can be told before anything is opened. */
+int prompt_check(const char *command, const prompt_options *options);
+
+/* Token ids of the prompt, checked against the model's vocabulary; says them on standard error
+ * unless quiet. Free *ids with free(). */
+int prompt_make(session *s, const prompt_options *options, int32_t **ids, size_t *n_ids);
+
+/* EXIT_INPUT naming `place` unless every id is a row of the model's embedding. */
+int session_check_ids(const session *s, const char *place, const int32_t *ids, size_t n_ids);
+
+#endif
