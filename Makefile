@@ -24,6 +24,9 @@ LIBRARY := plens.c $(wildcard loaders/*.c runtime/*.c runtime/kernels/*.c)
 HARNESS := $(wildcard tests/harness/*.c)
 UNIT := $(wildcard tests/unit/*.c)
 EXAMPLES := $(wildcard tests/examples/*.c)
+# The examples are compiled as C++ too, where the compiler has it.
+CXX_WORKS := $(shell echo 'int main(){}' | $(CC) -x c++ -fsyntax-only - 2>/dev/null && echo 1)
+EXAMPLES_CXX := $(if $(CXX_WORKS),$(EXAMPLES:tests/examples/%.c=$(BUILD)/tests/examples-cxx/%))
 
 objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 programs = $(patsubst tests/%.c,$(BUILD)/tests/%,$(1))
@@ -46,6 +49,14 @@ $(BUILD)/objects/%.o: %.c $(BUILD)/flags
 	@mkdir -p $(@D)
 	$(CC) $(PLENS_CFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
 
+$(BUILD)/objects/cxx/%.o: %.c $(BUILD)/flags
+	@mkdir -p $(@D)
+	$(CC) -x c++ -std=c++11 -fno-exceptions -Wall -Wextra -Wpedantic -I. $(CFLAGS) -MMD -MP -c -o $@ $<
+
+$(BUILD)/tests/examples-cxx/%: $(BUILD)/objects/cxx/tests/examples/%.o $(BUILD)/libplens.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # Rebuild when the compiler or its flags change.
 FLAGS := $(CC) $(PLENS_CFLAGS) $(CFLAGS) $(LDFLAGS)
 $(BUILD)/flags: FORCE
@@ -54,10 +65,13 @@ $(BUILD)/flags: FORCE
 .PHONY: FORCE
 FORCE:
 
-tests: all $(call programs,$(UNIT) $(EXAMPLES))
+tests: all $(call programs,$(UNIT) $(EXAMPLES)) $(EXAMPLES_CXX)
 
 test: tests
 	@BUILD=$(BUILD) CC='$(CC)' sh tests/run.sh
+
+demo: all
+	@BUILD=$(BUILD) sh tests/demo.sh
 
 # Everything under AddressSanitizer and UndefinedBehaviorSanitizer.
 san:
