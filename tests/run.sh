@@ -1,9 +1,12 @@
 #!/bin/sh
-# Runs every unit test, example and command-line test and adds up what they report.
+# Runs every unit test and every command-line test and adds up what they report.
 # usage: BUILD=build sh tests/run.sh [NAME…]     (NAMEs: only the tests whose path contains one)
+#
+# A test is a program or script whose last line is "N passed, N failed[, N skipped]"; what it printed
+# before is shown. One that dies without such a line counts as a failure.
 set -u
-: "${BUILD:=build}"
-export BUILD
+: "${BUILD:=build}" "${CC:=cc}"
+export BUILD CC
 passed=0 failed=0 skipped=0
 if [ -d "${PLENS_SHARED:-../shared}/models" ]; then
     echo "shared test data: ${PLENS_SHARED:-../shared}"
@@ -11,7 +14,7 @@ else
     echo "shared test data: absent, using tests/fixtures alone"
 fi
 
-wanted() {
+wanted() { # PATH NAME…
     path=$1
     shift
     [ $# -eq 0 ] && return 0
@@ -21,39 +24,38 @@ wanted() {
     return 1
 }
 
-# Runs a command; takes its last line "N passed, N failed[, N skipped]" into the sums. A program that
-# dies without one counts as a failure.
-run() {
+run() { # TITLE COMMAND…
+    title=$1
+    shift
     output=$("$@" 2>&1)
     code=$?
     tally=$(printf '%s\n' "$output" | tail -n 1)
-    body=$(printf '%s\n' "$output" | sed '$d')
-    case $tally in
-    *" passed, "*" failed"*) ;;
-    *)
-        body=$output
+    if ! printf '%s\n' "$tally" | grep -Eq '^[0-9]+ passed, [0-9]+ failed(, [0-9]+ skipped)?$'; then
         tally="0 passed, 1 failed, 0 skipped"
-        ;;
-    esac
-    echo "$2: $tally" | sed "s|^$2|$name|"
-    [ -z "$body" ] || printf '%s\n' "$body" | sed 's/^/    /'
-    set -- $(printf '%s' "$tally" | tr -c '0-9\n' ' ')
-    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + ${3:-0}))
-    if [ "$code" -ne 0 ] && [ "$2" -eq 0 ]; then
-        echo "    exit status $code without a failed test"
-        failed=$((failed + 1))
+        output=$(printf '%s\nended without a tally, exit status %s\n' "$output" "$code")
+    else
+        output=$(printf '%s\n' "$output" | sed '$d')
     fi
+    # shellcheck disable=SC2046  # the numbers, split into words
+    set -- $(printf '%s' "$tally" | tr -c '0-9' ' ')
+    if [ "$code" -ne 0 ] && [ "$2" -eq 0 ]; then
+        output=$(printf '%s\nexit status %s without a failed test\n' "$output" "$code")
+        set -- "$1" 1 "${3:-0}"
+    fi
+    passed=$((passed + $1)) failed=$((failed + $2)) skipped=$((skipped + ${3:-0}))
+    echo "$title: $tally"
+    [ -z "$output" ] || printf '%s\n' "$output" | sed 's/^/    /'
 }
 
 for path in "$BUILD"/tests/unit/*; do
-    [ -x "$path" ] && wanted "$path" "$@" || continue
-    name=unit/${path##*/}
-    run env "$path"
+    if [ -f "$path" ] && [ -x "$path" ] && wanted "$path" "$@"; then
+        run "unit/${path##*/}" "$path"
+    fi
 done
 for path in tests/cli/*.sh; do
-    [ -f "$path" ] && wanted "$path" "$@" || continue
-    name=cli/${path##*/}
-    run sh "$path"
+    if [ -f "$path" ] && wanted "$path" "$@"; then
+        run "cli/${path##*/}" sh "$path"
+    fi
 done
 
 [ "$skipped" -eq 0 ] || echo "$skipped skipped"
