@@ -408,14 +408,27 @@ int plens__json_double(const plens__json *value, double *out) {
 }
 
 const char *plens__json_show(const plens__json *value, char out[PLENS__JSON_SHOWN]) {
-    static const char *const names[] = {"null",     "false",    "true",     "a number",
-                                        "a string", "an array", "an object"};
+    static const char *const words[] = {"null", "false", "true"};
+    enum { ROOM = PLENS__JSON_SHOWN - 8 }; /* besides the quotes, "..." and the zero */
     if (value == NULL)
-        return memcpy(out, "nothing", 8);
-    int text = value->type == PLENS__JSON_NUMBER || value->type == PLENS__JSON_STRING;
-    const char *quote = value->type == PLENS__JSON_STRING ? "\"" : "";
-    int cut = text && value->length > PLENS__JSON_SHOWN - 8;
-    snprintf(out, PLENS__JSON_SHOWN, "%s%.*s%s%s", quote, PLENS__JSON_SHOWN - 8,
-             text ? value->text : names[value->type], cut ? "..." : "", quote);
+        return memcpy(out, "nothing", sizeof "nothing");
+    switch (value->type) {
+    case PLENS__JSON_NULL:
+    case PLENS__JSON_FALSE:
+    case PLENS__JSON_TRUE:
+        snprintf(out, PLENS__JSON_SHOWN, "%s", words[value->type]);
+        break;
+    case PLENS__JSON_ARRAY:
+    case PLENS__JSON_OBJECT:
+        snprintf(out, PLENS__JSON_SHOWN, "an %s of %zu",
+                 value->type == PLENS__JSON_ARRAY ? "array" : "object", value->count);
+        break;
+    case PLENS__JSON_NUMBER:
+    case PLENS__JSON_STRING: {
+        const char *quote = value->type == PLENS__JSON_STRING ? "\"" : "";
+        snprintf(out, PLENS__JSON_SHOWN, "%s%.*s%s%s", quote, (int)ROOM, value->text,
+                 value->length > ROOM ? "..." : "", quote);
+    }
+    }
     return out;
 }

@@ -57,8 +57,8 @@ int plens__json_u64(const plens__json *value, uint64_t *out);
 int plens__json_i64(const plens__json *value, int64_t *out);
 int plens__json_double(const plens__json *value, double *out);
 
-/* For messages: null, true, 12, "text" (cut where it is long), "an array", "an object"; "nothing"
- * for NULL. Returns out. */
+/* For messages: null, true, 12, "text" (cut where it is long), "an array of 3", "an object of 3";
+ * "nothing" for NULL. Returns out. */
 #define PLENS__JSON_SHOWN 80
 const char *plens__json_show(const plens__json *value, char out[PLENS__JSON_SHOWN]);
 
