@@ -99,7 +99,7 @@ static double two_sum(double a, double b, double *error) {
 }
 
 /* x - n pi/2 as r + tail, |r| <= pi/4 and a little. n < 2^27, and no double below 2^27 comes
- * nearer to a multiple of pi/2 than about 2^-60 (but 0), while what is left out is below
+ * nearer to a multiple of pi/2 than 2^-61 (but 0), while what is left out is below
  * 2^27 2^-160: r + tail is good to far beyond double. */
 static double reduce(double x, double n, double *tail) {
     double high1 = n * PIO2_1, low1 = fma(n, PIO2_1, -high1);
