@@ -7,10 +7,12 @@ BUILD ?= build
 PREFIX ?= /usr/local
 AR ?= ar
 
-# OpenMP where the compiler has it and its runtime links.
-OPENMP ?= $(shell printf '\#include <omp.h>\nint main(void){return omp_get_num_procs()<1;}' > \
-	/tmp/plens-openmp.$$$$.c && $(CC) -fopenmp -o /tmp/plens-openmp.$$$$ /tmp/plens-openmp.$$$$.c \
-	2>/dev/null && echo 1 || echo 0; rm -f /tmp/plens-openmp.$$$$ /tmp/plens-openmp.$$$$.c)
+# OpenMP where the compiler has it and its runtime links. (No "#include" in the program: versions of
+# make differ in how they read a "#" here.)
+ifndef OPENMP
+OPENMP := $(shell file=$$(mktemp) && echo 'int main(void) { return omp_get_num_procs() < 1; }' | \
+	$(CC) -fopenmp -include omp.h -x c -o $$file - 2>/dev/null && echo 1 || echo 0; rm -f $$file)
+endif
 ifeq ($(OPENMP),1)
 OPENMP_FLAGS := -fopenmp
 endif
@@ -75,6 +77,7 @@ demo: all
 
 # Everything under AddressSanitizer and UndefinedBehaviorSanitizer.
 san:
+	ASAN_OPTIONS=allocator_may_return_null=1:$$ASAN_OPTIONS UBSAN_OPTIONS=print_stacktrace=1 \
 	$(MAKE) BUILD=$(BUILD)/san CFLAGS="-O1 -g -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer" test
 
