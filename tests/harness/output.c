@@ -19,13 +19,15 @@ static char *temporary_name(const char *path, int attempt) {
 
 int output_open(output *o, const char *path) {
     memset(o, 0, sizeof *o);
-    o->path = join(path, NULL);
-    if (system_is_special(path)) {
-        o->file = fopen(path, "wb");
+    o->path = system_follow(path); /* a link stays one: the file that it leads to is replaced */
+    if (o->path == NULL)
+        o->path = join(path, NULL);
+    if (system_is_special(o->path)) {
+        o->file = fopen(o->path, "wb");
     } else {
         for (int attempt = 0; o->file == NULL && attempt < 100; attempt++) {
             free(o->temporary);
-            o->temporary = temporary_name(path, attempt);
+            o->temporary = temporary_name(o->path, attempt);
             o->file = system_create(o->temporary);
             if (o->file == NULL && errno != EEXIST)
                 break;

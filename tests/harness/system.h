@@ -27,6 +27,10 @@ int system_exists(const char *path);
 /* 1 if the path exists and is no regular file: a device, a pipe, a folder. */
 int system_is_special(const char *path);
 
+/* What a symbolic link leads to in the end, from malloc(); NULL if the path is no link or leads
+ * nowhere. */
+char *system_follow(const char *path);
+
 /* Makes one folder: 0, or -1 with errno set. */
 int system_make_folder(const char *path);
 int system_remove_folder(const char *path);

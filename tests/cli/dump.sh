@@ -1,0 +1,115 @@
+#!/bin/sh
+# plens dump: a safetensors file that holds Transformers' states and logits (golden.safetensors).
+set -u
+. tests/tally.sh
+
+# The header's JSON, and where the data begin.
+header() { # FILE
+    dd if="$1" bs=1 skip=8 count="$(header_bytes "$1")" 2>/dev/null
+}
+header_bytes() {
+    od -A n -t u4 -N 4 "$1" | tr -d ' '
+}
+# "FIRST LAST" of a tensor, offsets in the file.
+span() { # FILE NAME
+    first=$((8 + $(header_bytes "$1")))
+    header "$1" | tr '{' '\n' | grep -A 1 "\"$2\":\$" | tail -n 1 |
+        sed 's/.*"data_offsets": *\[\([0-9]*\), *\([0-9]*\)\].*/\1 \2/' |
+        awk -v first="$first" '{ print first + $1, first + $2 }'
+}
+floats() { # FILE FIRST LAST
+    od -v -A n -t f4 -j "$2" -N $(($3 - $2)) "$1" | tr -s ' ' '\n' | sed '/^$/d'
+}
+# The relative distance of two columns of numbers, state by state of `width`, is below 5e-5.
+close_to() { # WIDTH EXPECTED FOUND
+    paste "$2" "$3" | awk -v width="$1" '
+        NF != 2 { print "not of the same length, line " NR; exit bad = 1 }
+        { d += ($1 - $2) ^ 2; n += $1 ^ 2 }
+        NR % width == 0 {
+            if (!(d <= 25e-10 * n)) { print "state " NR / width ": " sqrt(d / n); exit bad = 1 }
+            d = n = 0
+        }
+        END { exit bad }'
+}
+
+width_of() { # FOLDER: of the residual stream
+    sed -n 's/.*"hidden_size": *\([0-9]*\).*/\1/p' "$1/config.json"
+}
+
+# resid.0 .. resid.L lie one after the other, as the golden's 0.resid [L+1, T, d_model] does.
+agrees() { # FOLDER
+    ids=$(sed 's/.*"prompts"//' "$1/golden.json" | tr '{' '\n' |
+        sed -n 's/^"ids": \[\([0-9, ]*\)\].*/\1/p' | head -n 1 | tr -d ' ')
+    "$plens" dump --quiet --model "$1" --ids "$ids" --out "$scratch/dump" || return 1
+    golden=$1/golden.safetensors
+    # shellcheck disable=SC2046  # two words
+    set -- "$1" $(span "$scratch/dump" resid.0) $(span "$scratch/dump" logits)
+    floats "$scratch/dump" "$2" "$4" >"$scratch/found"
+    floats "$scratch/dump" "$4" "$5" >"$scratch/found-logits"
+    # shellcheck disable=SC2046
+    floats "$golden" $(span "$golden" 0.resid) >"$scratch/resid"
+    # shellcheck disable=SC2046
+    floats "$golden" $(span "$golden" 0.logits) >"$scratch/logits"
+    [ -s "$scratch/resid" ] && [ -s "$scratch/logits" ] || return 1
+    close_to "$(width_of "$1")" "$scratch/resid" "$scratch/found" &&
+        close_to 1000000 "$scratch/logits" "$scratch/found-logits"
+}
+model_folders >"$scratch/folders"
+while read -r folder; do
+    check "$folder: the goldens" agrees "$folder"
+done <"$scratch/folders"
+
+model=tests/fixtures/stories260k
+check "dump" "$plens" dump --quiet --model "$model" --ids 1,403,407 --out "$scratch/dump"
+
+resid='"resid.%s":{"dtype":"F32","shape":[3,64],"data_offsets":[%s,%s]},'
+header_is() {
+    {
+        printf '{"input_ids":{"dtype":"I32","shape":[3],"data_offsets":[0,12]},'
+        for layer in 0 1 2 3 4 5; do
+            printf "$resid" $layer $((12 + 768 * layer)) $((780 + 768 * layer))
+        done
+        printf '"logits":{"dtype":"F32","shape":[3,512],"data_offsets":[4620,10764]}}'
+    } >"$scratch/expected"
+    header "$scratch/dump" | sed 's/ *$//' | diff "$scratch/expected" -
+}
+check "the header" header_is
+sized() {
+    bytes=$(header_bytes "$scratch/dump")
+    [ $((bytes % 8)) -eq 0 ] && [ "$(wc -c <"$scratch/dump")" -eq $((8 + bytes + 10764)) ]
+}
+check "its length is a multiple of 8, the file's as it says" sized
+holds_ids() {
+    od -A n -t d4 -j $((8 + $(header_bytes "$scratch/dump"))) -N 12 "$scratch/dump" |
+        tr -s ' ' | grep -qx ' 1 403 407'
+}
+check "input_ids" holds_ids
+
+# resid.0 is the embedding: in this checkpoint 64 floats a row at the head of the data.
+embeds() {
+    embedding=$((8 + $(header_bytes "$model/model.safetensors")))
+    dd if="$model/model.safetensors" bs=1 skip=$((embedding + 407 * 256)) count=256 \
+        of="$scratch/row" 2>/dev/null
+    dd if="$scratch/dump" bs=1 count=256 of="$scratch/found" 2>/dev/null \
+        skip=$((8 + $(header_bytes "$scratch/dump") + 12 + 2 * 256))
+    cmp "$scratch/row" "$scratch/found"
+}
+check "resid.0 is the embedding" embeds
+
+# A text is its ids; a file that is there is replaced; no other file is left.
+mkdir "$scratch/folder"
+echo old >"$scratch/folder/d.safetensors"
+check "a text" "$plens" dump --quiet --model "$model" --text "Once upon" \
+    --out "$scratch/folder/d.safetensors"
+check "is its ids" cmp "$scratch/dump" "$scratch/folder/d.safetensors"
+check "nothing else is left" [ "$(find "$scratch/folder" -type f | wc -l)" -eq 1 ]
+piped() {
+    "$plens" dump --quiet --model "$model" --ids 1,403,407 --out /dev/stdout |
+        cmp "$scratch/dump" -
+}
+if [ -e /dev/stdout ]; then
+    check "through a pipe" piped
+else
+    skip "no /dev/stdout here"
+fi
+finish

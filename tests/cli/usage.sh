@@ -1,0 +1,79 @@
+#!/bin/sh
+# Wrong usage is exit 2 with one line that says what is wrong and where help is.
+set -u
+. tests/tally.sh
+. tests/refuses.sh
+
+model=tests/fixtures/stories260k
+wrong() { # PART ARGUMENT…
+    wrong_part=$1
+    shift
+    check "exit 2" refuses 2 "plens: |$wrong_part|--help" "$plens" "$@"
+}
+
+prints() { # PART ARGUMENT…
+    prints_part=$1
+    shift
+    "$plens" "$@" | grep -F -e "$prints_part"
+}
+
+check "help" prints "usage: plens COMMAND" --help
+check "help" prints "usage: plens COMMAND" -h
+check "version" prints "plens 0." --version
+wrong "no command"
+wrong "unknown command 'frobnicate'" frobnicate
+for command in audit selftest merge; do
+    wrong "this version has no command '$command'" "$command" --model "$model"
+done
+
+for command in score lens dump tokenize info; do
+    check "help" prints "usage: plens $command" "$command" --help
+    wrong "'--nonsense'" "$command" --nonsense
+    wrong "'extra'" "$command" extra
+    wrong "--model needs a value" "$command" --model
+    wrong "--model is given twice" "$command" --model a --model b
+    wrong "--threads takes a number" "$command" --threads 0
+    wrong "'2x'" "$command" --threads 2x
+    wrong "'-1'" "$command" --threads -1
+    wrong "--threads takes a number" "$command" --threads 99999999999999999999
+    wrong "--memory takes" "$command" --memory lots
+    wrong "--memory takes" "$command" --memory 8X
+    wrong "--memory takes" "$command" --memory 0
+    wrong "--memory takes" "$command" --memory 99999999999T
+    wrong "'sse'" "$command" --isa sse
+    wrong "this version has no --isa neon" "$command" --isa neon
+    wrong "this version has no --precision bf16" "$command" --precision bf16
+    wrong "this version has no --precision bf16x3" "$command" --precision bf16x3
+    wrong "'f64'" "$command" --precision f64
+    wrong "--quiet takes no value" "$command" --quiet=1
+done
+wrong "--model DIR is missing" info
+wrong "--model DIR is missing" tokenize
+wrong "--model DIR is missing" score --data q.tsv
+
+for option in --shard --resume --plan; do
+    wrong "this version has no $option" score --model "$model" "$option" 1/2
+done
+wrong "--data FILE is missing" score --model "$model"
+wrong "'neither'" score --model "$model" --data q.tsv --condition neither
+wrong "'bare'" score --model "$model" --data q.tsv --gold-form bare
+wrong "--out takes" score --model "$model" --data q.tsv --out ""
+for ratios in 0 1.5 -0.2 0.2, ,0.2 0.2,0.2 0.2,0.20 1,1.0 half 0.12345678901 0,2 1e-1 ""; do
+    wrong "--ratios" score --model "$model" --data q.tsv --ratios "$ratios"
+done
+
+for command in lens dump; do
+    wrong "--text" "$command" --model "$model"
+    wrong "--text" "$command" --model "$model" --text a --ids 1
+    for ids in "" , 1, ,1 1,,2 one 1.5 "1 2" 1- -; do
+        wrong "--ids takes" "$command" --model "$model" --ids "$ids"
+    done
+done
+wrong "--out FILE is missing" dump --model "$model" --ids 1
+wrong "this version has no --points" dump --model "$model" --ids 1 --points resid_mid
+wrong "this version has no --layers" dump --model "$model" --ids 1 --layers 1-2
+wrong "this version has no --html" lens --model "$model" --ids 1 --html f
+wrong "this version has no --svg" lens --model "$model" --ids 1 --svg f
+wrong "'some'" lens --model "$model" --ids 1 --positions some
+wrong "--top-k takes" lens --model "$model" --ids 1 --top-k 0
+finish
