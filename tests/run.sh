@@ -7,6 +7,7 @@
 set -u
 : "${BUILD:=build}" "${CC:=cc}"
 export BUILD CC
+export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}" # many short runs: threads that spin only get in the way
 passed=0 failed=0 skipped=0
 if [ -d "${PLENS_SHARED:-../shared}/models" ]; then
     echo "shared test data: ${PLENS_SHARED:-../shared}"

@@ -71,8 +71,8 @@ for compiler in gcc clang; do
         builds "$compiler" "$compiler" -O2 -march=native
     fi
 done
-if echo 'int main(void) { return 0; }' >"$scratch/openmp.c" &&
-    $CC -fopenmp -o "$scratch/openmp" "$scratch/openmp.c" 2>/dev/null; then
+if echo 'int main(void) { return 0; }' >"$scratch/probe.c" &&
+    $CC -fopenmp -o "$scratch/probe" "$scratch/probe.c" 2>/dev/null; then
     builds openmp "$CC" -O1 -fopenmp
 else
     skip "$CC has no OpenMP"
