@@ -75,6 +75,15 @@ test: tests
 demo: all
 	@BUILD=$(BUILD) sh tests/demo.sh
 
+# The kernels against the machine's measured peak.
+$(BUILD)/bench/kernels: $(call objects,bench/kernels.c bench/peak.c) $(BUILD)/libplens.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+bench: $(BUILD)/bench/kernels
+	$(BUILD)/bench/kernels 1
+	$(BUILD)/bench/kernels
+
 # Everything under AddressSanitizer and UndefinedBehaviorSanitizer.
 san:
 	ASAN_OPTIONS=allocator_may_return_null=1:$$ASAN_OPTIONS UBSAN_OPTIONS=print_stacktrace=1 \
@@ -90,4 +99,4 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
--include $(patsubst %.o,%.d,$(call objects,$(LIBRARY) $(HARNESS) $(UNIT) $(EXAMPLES)))
+-include $(patsubst %.o,%.d,$(call objects,$(LIBRARY) $(HARNESS) $(UNIT) $(EXAMPLES) $(wildcard bench/*.c)))

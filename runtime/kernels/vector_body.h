@@ -10,6 +10,7 @@
  *     plus minus times over fused    + - * / fma, lane by lane
  *     larger(a, b)                   a > b ? a : b, so b if either is a NaN
  *     smaller(a, b)                  a < b ? a : b
+ *     root(a), negative(a)           the square root; the sign bit turned over
  *     greater(a, b), unordered(a)    one bit for each lane: a > b; a is a NaN
  *     where_positive(a, b)           a > 0 ? b : 0
  *     scale_by(p, t)                 (p 2^a) 2^b by the low bits of t, see exp.h
