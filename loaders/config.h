@@ -35,7 +35,8 @@ typedef struct plens__config {
 } plens__config;
 
 /* Reads folder/config.json. Whatever would change the result and is not known here is
- * ERROR_UNSUPPORTED and named with the value found; sizes must be positive integers below 2^31. */
+ * ERROR_UNSUPPORTED and named with the value found; sizes must be positive integers below 2^31,
+ * the number of layers at most 65536. */
 plens_status plens__config_load(const plens_allocator *allocator, const char *folder,
                                 plens__config *config, plens_error *error);
 void plens__config_free(const plens_allocator *allocator, plens__config *config);
