@@ -64,23 +64,23 @@ MODELS = {
         config={"rope_theta": 10000.0, "rms_norm_eps": 1e-06, "tie_word_embeddings": True}),
     # 4.x: the window counts from block max_window_layers on, and only with use_sliding_window.
     "qwen2-window": dict(
-        dtype="F16", style=4, seed=14, layers=4, vocab=67, hidden=24, ff=30, heads=4, kv=2, window=5,
+        dtype="F16", style=4, seed=14, layers=4, vocab=67, hidden=24, ff=30, heads=4, kv=2,
         model_type="qwen2", architecture="Qwen2ForCausalLM",
         config={"use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1,
                 "rope_theta": 1000000.0, "rope_scaling": None, "rms_norm_eps": 1e-06,
                 "tie_word_embeddings": True}),
     # 5.x: layer_types says which blocks have the window, against what max_window_layers would.
     "qwen2-layer-types": dict(
-        dtype="BF16", style=5, seed=15, layers=4, vocab=53, hidden=18, ff=26, heads=3, kv=3, window=4,
+        dtype="BF16", style=5, seed=15, layers=4, vocab=53, hidden=18, ff=26, heads=3, kv=3,
         model_type="qwen2", architecture="Qwen2ForCausalLM",
         config={"use_sliding_window": True, "sliding_window": 4, "max_window_layers": 28,
                 "layer_types": ["sliding_attention", "full_attention", "sliding_attention",
                                 "full_attention"],
                 "rope_parameters": {"rope_type": "default", "rope_theta": 1000000.0},
                 "rms_norm_eps": 1e-06, "tie_word_embeddings": False}),
-    # A window on every block, 4.x style, no head_dim.
+    # A window on every block, 4.x style, no head_dim; one prompt of 83 tokens.
     "mistral-window": dict(
-        dtype="F16", style=4, seed=16, layers=2, vocab=59, hidden=32, ff=40, heads=4, kv=1, window=6,
+        dtype="F16", style=4, seed=16, layers=2, vocab=59, hidden=24, ff=36, heads=4, kv=1, longest=83,
         model_type="mistral", architecture="MistralForCausalLM",
         config={"sliding_window": 6, "rope_theta": 10000.0, "rms_norm_eps": 1e-05,
                 "tie_word_embeddings": False}),
@@ -196,7 +196,12 @@ def make_prompts(m):
     long = [1] + [int(t) for t in rng.integers(3, m["vocab"], 13)]
     other = [int(t) for t in rng.integers(0, m["vocab"], 7)]
     last = m["vocab"] - 1
-    return [[1], long, long[:7] + [last, 0, 5], long[:7], other, long[:7], [last], long[:10] + other[:1]]
+    prompts = [[1], long, long[:7] + [last, 0, 5], long[:7], other, long[:7], [last],
+               long[:10] + other[:1]]
+    if "longest" in m:
+        more = rng.integers(0, m["vocab"], m["longest"] - len(long))
+        prompts.append(long + [int(t) for t in more])
+    return prompts
 
 
 # ---- the reference: Transformers in float32 ----------------------------------------------------------

@@ -117,6 +117,42 @@ static void any_instruction_set(void) {
     }
 }
 
+/* Attention goes by pieces of rows and matrices by chunks of them: both are cut at other places
+ * when another prompt shares the beginning. 1,100 tokens are more than a chunk; 37 divide neither.
+ */
+static void long_prompts(void) {
+    enum { LONG = 1100, SHARED = 37, OTHER = 150, PREFIX = 70 };
+    static int32_t longest[LONG], other[OTHER];
+    uint32_t random = 1;
+    for (size_t i = 0; i < LONG; i++) {
+        random = random * 1664525 + 1013904223; /* Numerical Recipes' generator */
+        longest[i] = (int32_t)((random >> 8) % now.info.vocab_size);
+        if (i < OTHER)
+            other[i] = i < SHARED ? longest[i] : (longest[i] + 1) % (int32_t)now.info.vocab_size;
+    }
+    int32_t target = 0;
+    const plens_prompt prompts[3] = {
+        {longest, LONG, &target, 1}, {other, OTHER, &target, 1}, {longest, PREFIX, &target, 1}};
+    plens_error error = {PLENS_OK, ""};
+    plens_context *context = NULL;
+    captures batch, alone;
+    CHECK_OK(plens_context_create(NULL, &context, &error), error);
+    CHECK_OK(capture_run(context, now.model, prompts, 3, 0, &batch, &error), error);
+    for (size_t i = 0; i < 3; i++) {
+        CHECK_OK(capture_run(context, now.model, &prompts[i], 1, 0, &alone, &error), error);
+        int same = capture_same(&now.info, &batch.prompts[i], &alone.prompts[0]);
+        capture_free(&alone);
+        CHECK_THAT(same, "%s: prompt %zu has other bits alone", now.folder, i);
+    }
+    size_t floats = PREFIX * now.info.d_model, stride = LONG * now.info.d_model;
+    for (size_t l = 0; l <= now.info.n_layers; l++)
+        CHECK_THAT(memcmp(batch.prompts[0].states + l * stride,
+                          batch.prompts[2].states + l * floats, floats * sizeof(float)) == 0,
+                   "%s: the first %d positions depend on what follows", now.folder, PREFIX);
+    capture_free(&batch);
+    plens_context_destroy(context);
+}
+
 /* ---- memory ---- */
 
 /* The plan of a run of all prompts within a budget. */
@@ -233,6 +269,8 @@ int main(void) {
             RUN(one_prompt_alone);
             RUN(without_sharing);
             RUN(in_any_order);
+            if (now.info.vocab_size < 100) /* the fixtures: small enough for a long prompt */
+                RUN(long_prompts);
             RUN(any_number_of_threads);
             RUN(any_instruction_set);
             RUN(in_many_parts);
