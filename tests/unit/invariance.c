@@ -237,27 +237,38 @@ static int check_lens(void *user, const plens_lens_result *result) {
     return 0;
 }
 
+/* Runs with one hook and a lens of layers first..last; counts what they see. */
+static plens_status ask_for(size_t first, size_t last, agreement *pre, agreement *seen,
+                            plens_error *error) {
+    plens_context *context = NULL;
+    plens_hook hook = {PLENS_RESID_PRE, first, last, PLENS_POSITIONS_LAST, check_resid_pre, pre};
+    plens_lens lens = {check_lens, seen, PLENS_POSITIONS_ALL, 0, first, last};
+    plens_run_options options = {&hook, 1, &lens, NULL, NULL, 0};
+    plens_status status = plens_context_create(NULL, &context, error);
+    if (status == PLENS_OK)
+        status =
+            plens_run(context, now.model, now.golden.inputs, now.golden.n_prompts, &options, error);
+    plens_context_destroy(context);
+    return status;
+}
+
 /* Rows that are dropped in the last block because nobody asked for them, and then are asked for; a
  * lens that depends on which layers or positions are wanted. */
 static void whatever_is_asked_for(void) {
     plens_error error = {PLENS_OK, ""};
-    plens_context *context = NULL;
     size_t n_layers = now.info.n_layers, n_tokens = 0;
     for (size_t i = 0; i < now.golden.n_prompts; i++)
         n_tokens += now.golden.inputs[i].n_ids;
-    agreement pre = {0, 0}, seen = {0, 0};
-    plens_hook hook = {PLENS_RESID_PRE, 2, n_layers, PLENS_POSITIONS_LAST, check_resid_pre, &pre};
-    plens_lens lens = {check_lens, &seen, PLENS_POSITIONS_ALL, 0, 1, n_layers - 1};
-    plens_run_options options = {&hook, 1, &lens, NULL, NULL, 0};
-    CHECK_OK(plens_context_create(NULL, &context, &error), error);
-    plens_status status =
-        plens_run(context, now.model, now.golden.inputs, now.golden.n_prompts, &options, &error);
-    plens_context_destroy(context);
-    CHECK_OK(status, error);
-    CHECK_INT(pre.n_seen, now.golden.n_prompts * (n_layers - 1));
-    CHECK_INT(pre.n_wrong, 0);
-    CHECK_INT(seen.n_seen, n_tokens * (n_layers - 1));
-    CHECK_INT(seen.n_wrong, 0);
+    for (size_t first = 1; first <= n_layers; first++) {
+        for (size_t last = first; last <= n_layers; last++) {
+            agreement pre = {0, 0}, seen = {0, 0};
+            CHECK_OK(ask_for(first, last, &pre, &seen, &error), error);
+            CHECK_INT(pre.n_seen, now.golden.n_prompts * (last - first + 1));
+            CHECK_INT(pre.n_wrong, 0);
+            CHECK_INT(seen.n_seen, n_tokens * (last - first + 1));
+            CHECK_INT(seen.n_wrong, 0);
+        }
+    }
 }
 
 int main(void) {
