@@ -6,9 +6,10 @@
 
 #include "runtime/matmul.h"
 
-/* A panel of [K_BLOCK, panel] floats (48 KiB) sits in the innermost caches, the block of x that all
- * panels of an item meet, [ROWS_PER_ITEM, K_BLOCK] floats (512 KiB), in the next. */
-enum { K_BLOCK = 256, ROWS_PER_ITEM = 512, PANELS_PER_ITEM = 16, ITEMS_PER_THREAD = 4 };
+/* A panel of [K_BLOCK, panel] floats (96 KiB with AVX-512), the block of x that all panels of an
+ * item meet, [ROWS_PER_ITEM, K_BLOCK] floats (512 KiB), and what they add to, some [ROWS_PER_ITEM,
+ * 8 panels], share the second-level cache. More rows per item would pack less often, in vain. */
+enum { K_BLOCK = 512, ROWS_PER_ITEM = 256, PANELS_PER_ITEM = 8, ITEMS_PER_THREAD = 4 };
 
 typedef struct product {
     const plens__engine *engine;

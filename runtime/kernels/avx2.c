@@ -8,6 +8,7 @@
 #include <immintrin.h>
 
 #include "runtime/kernels/exp.h"
+#include "runtime/kernels/unroll.h"
 
 #define TARGET target("avx2,fma,f16c,popcnt")
 #define KERNEL __attribute__((TARGET)) static
@@ -151,11 +152,14 @@ INLINE float tree(vec v) {
 /* The trees of 8 vectors: after + 8 each step adds the halves of two and keeps both sums in one. */
 INLINE __m256 tree_eight(const vec v[8]) {
     __m256 s[8];
+    UNROLL
     for (int i = 0; i < 8; i++)
         s[i] = _mm256_add_ps(v[i].low, v[i].high);
+    UNROLL
     for (int i = 0; i < 4; i++)
         s[i] = _mm256_add_ps(_mm256_permute2f128_ps(s[i], s[i + 4], 0x20),
                              _mm256_permute2f128_ps(s[i], s[i + 4], 0x31));
+    UNROLL
     for (int i = 0; i < 2; i++)
         s[i] = _mm256_add_ps(_mm256_shuffle_ps(s[i], s[i + 2], 0x44),
                              _mm256_shuffle_ps(s[i], s[i + 2], 0xEE));
@@ -169,6 +173,7 @@ INLINE vec tree_each(const vec v[16]) {
 
 INLINE vecd no_doubles(void) {
     vecd d;
+    UNROLL
     for (int i = 0; i < 4; i++)
         d.part[i] = _mm256_setzero_pd();
     return d;
@@ -185,6 +190,7 @@ INLINE vecd widen(vec v) {
 
 INLINE vecd plus_double(vecd d, vec a) {
     vecd wide = widen(a);
+    UNROLL
     for (int i = 0; i < 4; i++)
         d.part[i] = _mm256_add_pd(d.part[i], wide.part[i]);
     return d;
@@ -192,6 +198,7 @@ INLINE vecd plus_double(vecd d, vec a) {
 
 INLINE vecd plus_product(vecd d, vec a, vec b) {
     vecd x = widen(a), y = widen(b);
+    UNROLL
     for (int i = 0; i < 4; i++)
         d.part[i] = _mm256_fmadd_pd(x.part[i], y.part[i], d.part[i]);
     return d;
@@ -222,6 +229,7 @@ INLINE block_row zero_row(void) {
 /* Transposes 4 x 4 elements in each 128-bit half, then exchanges the halves. */
 INLINE void transpose(block_row r[BLOCK]) {
     block_row t[BLOCK];
+    UNROLL
     for (int i = 0; i < 8; i += 4) {
         block_row a = _mm256_unpacklo_epi32(r[i], r[i + 1]);
         block_row b = _mm256_unpackhi_epi32(r[i], r[i + 1]);
@@ -232,6 +240,7 @@ INLINE void transpose(block_row r[BLOCK]) {
         t[i + 2] = _mm256_unpacklo_epi64(b, d);
         t[i + 3] = _mm256_unpackhi_epi64(b, d);
     }
+    UNROLL
     for (int i = 0; i < 4; i++) {
         r[i] = _mm256_permute2x128_si256(t[i], t[i + 4], 0x20);
         r[i + 4] = _mm256_permute2x128_si256(t[i], t[i + 4], 0x31);

@@ -8,6 +8,7 @@
 #include <immintrin.h>
 
 #include "runtime/kernels/exp.h"
+#include "runtime/kernels/unroll.h"
 
 #define TARGET target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,popcnt")
 #define KERNEL __attribute__((TARGET)) static
@@ -113,12 +114,15 @@ INLINE float tree(vec v) {
 /* Each step adds the halves of two vectors and keeps both sums in one: + 8, + 4, + 2, + 1. */
 INLINE vec tree_each(const vec v[16]) {
     vec s[8];
+    UNROLL
     for (int i = 0; i < 8; i++)
         s[i] = plus(_mm512_shuffle_f32x4(v[i], v[i + 8], 0x44),
                     _mm512_shuffle_f32x4(v[i], v[i + 8], 0xEE));
+    UNROLL
     for (int i = 0; i < 4; i++)
         s[i] = plus(_mm512_shuffle_f32x4(s[i], s[i + 4], 0x88),
                     _mm512_shuffle_f32x4(s[i], s[i + 4], 0xDD));
+    UNROLL
     for (int i = 0; i < 2; i++)
         s[i] =
             plus(_mm512_shuffle_ps(s[i], s[i + 2], 0x44), _mm512_shuffle_ps(s[i], s[i + 2], 0xEE));
@@ -178,6 +182,7 @@ INLINE block_row zero_row(void) {
 /* Transposes 4 x 4 elements in each 128-bit part, then the parts. */
 INLINE void transpose(block_row r[BLOCK]) {
     block_row t[BLOCK];
+    UNROLL
     for (int i = 0; i < 16; i += 4) {
         block_row a = _mm512_unpacklo_epi32(r[i], r[i + 1]);
         block_row b = _mm512_unpackhi_epi32(r[i], r[i + 1]);
@@ -188,6 +193,7 @@ INLINE void transpose(block_row r[BLOCK]) {
         t[i + 2] = _mm512_unpacklo_epi64(b, d);
         t[i + 3] = _mm512_unpackhi_epi64(b, d);
     }
+    UNROLL
     for (int i = 0; i < 4; i++) {
         block_row a = _mm512_shuffle_i32x4(t[i], t[i + 4], 0x88);
         block_row b = _mm512_shuffle_i32x4(t[i + 8], t[i + 12], 0x88);

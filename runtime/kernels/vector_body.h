@@ -64,9 +64,10 @@ KERNEL void exp_all(const float *x, size_t n, float *y) {
 /* The 16 lanes of the lane sum of a_i b_i by fma. */
 INLINE vec dot_lanes(const float *a, const float *b, size_t n) {
     vec sum = all(0);
-    for (size_t i = 0; i < n; i += PLENS__LANES)
-        sum = fused(load_next(a + i, n - i, 0), load_next(b + i, n - i, 0), sum);
-    return sum;
+    size_t i = 0;
+    for (; i + PLENS__LANES <= n; i += PLENS__LANES)
+        sum = fused(load(a + i), load(b + i), sum);
+    return i < n ? fused(load_part(a + i, n - i, 0), load_part(b + i, n - i, 0), sum) : sum;
 }
 
 KERNEL void rms_norm(const float *x, const float *weight, size_t n, float eps, float *y) {
@@ -142,11 +143,15 @@ INLINE void softmax(float *scores, size_t n, float max) {
 INLINE void weigh_values(const float *p, const float *v, size_t ldv, size_t n, size_t n_vectors,
                          size_t width, float *out) {
     vec sum[4];
+    UNROLL
     for (size_t i = 0; i < n_vectors; i++)
         sum[i] = all(0);
-    for (size_t j = 0; j < n; j++)
+    for (size_t j = 0; j < n; j++) {
+        UNROLL
         for (size_t i = 0; i < n_vectors; i++)
             sum[i] = fused(all(p[j]), load_next(v + j * ldv + i * PLENS__LANES, width, 0), sum[i]);
+    }
+    UNROLL
     for (size_t i = 0; i < n_vectors; i++)
         store_next(out + i * PLENS__LANES, width, sum[i]);
 }

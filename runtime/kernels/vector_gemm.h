@@ -10,24 +10,20 @@
 
 #include <string.h>
 
-/* Loops over registers must vanish, or the registers become memory; gcc -O2 needs to be told. */
-#if defined(__clang__)
-#define UNROLL _Pragma("clang loop unroll(full)")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-
 enum { PANEL = VECTORS * VECTOR };
 
 /* ---- Packing ------------------------------------------------------------------------------- */
 
 /* A block is BLOCK rows of W by BLOCK lanes of 32 bits: as many floats, or twice as many halves,
- * which are transposed in pairs and widened afterwards. Loads n_bytes of each row there is. */
+ * which are transposed in pairs and widened afterwards. Loads n_bytes of each row there is. W comes
+ * from memory in short pieces of many rows, too short for the processor to foresee the next; so
+ * the rows of the block below are asked for now (an address without memory does no harm). */
 INLINE void load_block(const char *w, size_t row_bytes, size_t n_rows, size_t n_bytes,
                        block_row r[BLOCK]) {
     UNROLL
     for (size_t i = 0; i < BLOCK; i++) {
         const char *row = w + i * row_bytes;
+        __builtin_prefetch((const void *)((uintptr_t)row + BLOCK * row_bytes));
         if (i >= n_rows) {
             r[i] = zero_row();
         } else if (n_bytes == sizeof(block_row)) {
