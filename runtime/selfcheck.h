@@ -5,8 +5,8 @@
 #include "runtime/kernels/kernels.h"
 
 /* 1 if the set gives plens__kernels_scalar's bits on a small fixed problem: sizes that are no
- * multiple of anything, denormals, infinities, values that cancel. A fraction of a millisecond, a
- * few KiB of stack. A compiler or processor that breaks the contract is then passed over. */
+ * multiple of anything, denormals, infinities, values that cancel. A fraction of a millisecond,
+ * some 20 KiB of stack. A compiler or processor that breaks the contract is then passed over. */
 int plens__selfcheck(const plens__kernels *kernels);
 
 #endif

@@ -19,9 +19,10 @@
 #define PLENS__VOCAB_BLOCK 1024 /* ids in one block of a reduction over the vocabulary */
 #define PLENS__PANEL_MAX   64   /* outputs in one packed panel, at most */
 
-/* One block of a row's logits: m = the largest (never a NaN; -inf if there is none), and the lane
- * sums, in double lanes, of e_i = exp(x_i - m) (a float) and of e_i * (x_i - m) (the product in
- * double; 0 where e_i is 0). finite is 0 if any x_i is infinite or NaN; sums are then undefined. */
+/* One block of a row's logits: m = the largest (never a NaN; +0 for a zero of either sign; -inf if
+ * there is none), and the lane sums, in double lanes, of e_i = exp(x_i - m) (a float) and of e_i *
+ * (x_i - m) (the product in double; 0 where e_i is 0). finite is 0 if any x_i is infinite or NaN;
+ * sums are then undefined. */
 typedef struct plens__vocab_sums {
     float max;
     int finite;
