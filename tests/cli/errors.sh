@@ -63,7 +63,7 @@ bad "tokenizer.json" score --model "$broken" --data d.tsv
 # ---- checkpoints ----
 copy cut
 head -c 1000000 "$good/model.safetensors" >"$broken/model.safetensors"
-bad "model.safetensors|1000000" info --model "$broken"
+bad "model.safetensors|cut short" info --model "$broken"
 copy cut-header
 head -c 100 "$good/model.safetensors" >"$broken/model.safetensors"
 bad "model.safetensors" info --model "$broken"
@@ -120,6 +120,17 @@ bad "--text|empty" lens --model "$good" --text ""
 bad "--text|UTF-8" lens --model "$good" --text "$(printf 'a\377b')"
 bad "--text|UTF-8" dump --model "$good" --text "$(printf 'a\377b')" --out "$scratch/o"
 
+# The last weight of the final norm becomes NaN: no number that comes of it is printed.
+copy not-a-number
+bytes=$(wc -c <"$broken/model.safetensors")
+printf '\000\000\300\177' | dd of="$broken/model.safetensors" bs=1 seek=$((bytes - 4)) \
+    conv=notrunc 2>/dev/null
+bad "position 1, layer 1" lens --quiet --model "$broken" --ids 1,2
+printf 'id\ttask\tpersona\tprompt\tgold\nodd\tt\tTim.\tOnce\tupon\n' >"$scratch/odd.tsv"
+bad "odd.tsv:2|'odd'|with a persona|layer 1" score --quiet --model "$broken" \
+    --data "$scratch/odd.tsv" --out "$scratch/odd"
+check "nothing is left of it" [ ! -e "$scratch/odd" ]
+
 # ---- data ----
 head='id\ttask\tpersona\tprompt\tgold\n'
 row='a\tt\tYou are Tim.\tOnce\tupon\n'
@@ -140,7 +151,7 @@ data "prompt" 'id\ttask\tpersona\tgold\na\tt\t\tOnce\n'
 data "id" 'id\tid\ttask\tpersona\tprompt\tgold\na\ta\tt\t\tOnce\tx\n'
 data ":2" "${head}a\tt\tOnce\tupon\n"
 data ":3" "$head${row}b\tt\t\tOnce\tup\ton\n"
-data ":3|escape" "$head${row}b\tt\t\tOn\\\\qce\tupon\n"
+data ":3|\\q" "$head${row}b\tt\t\tOn\\\\qce\tupon\n"
 data ":3|UTF-8" "$head${row}b\tt\t\tOn\377ce\tupon\n"
 data ":3|prompt is empty" "$head${row}b\tt\tTim.\t\tupon\n"
 data ":3|id is empty" "$head$row\tt\tTim.\tOnce\tupon\n"
@@ -201,6 +212,13 @@ if [ "$(id -u)" -ne 0 ]; then
     bad "locked/d.st" dump --quiet --model "$good" --ids 1,2 --out "$scratch/locked/d.st"
 else
     skip "locked folders: root may write everywhere"
+fi
+
+if [ -d /proc/self ]; then
+    check "a folder of the kernel's" refuses 3 "/proc/plens" score --out /proc/plens/results
+    bad "/proc/d.st" dump --quiet --model "$good" --ids 1,2 --out /proc/d.st
+else
+    skip "no /proc here"
 fi
 
 # A limit on the size of files ends a write like a full disk does.

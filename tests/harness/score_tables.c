@@ -149,7 +149,7 @@ static void view_summary_row(void *user, const score_report *r, const summary_ro
     view *v = user;
     int first = row->population == POPULATION_ALL, first_ratio = first && row->ratio == 0;
     const double numbers[] = {found->min, found->mean, found->median, found->max};
-    view_add(v, "%s", first_ratio ? r->questions->tasks[row->task] : "");
+    view_add_text(v, first_ratio ? r->questions->tasks[row->task] : "");
     view_add(v, "%s", first_ratio ? condition_names[row->condition] : "");
     view_add(v, "%s", first ? r->ratios->items[row->ratio].text : "");
     view_add(v, "%s", first ? "all" : "S > 0");

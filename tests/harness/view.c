@@ -22,23 +22,31 @@ void view_add(view *v, const char *format, ...) {
     add_cell(v, join(text, NULL));
 }
 
-void view_add_token(view *v, const plens_tokenizer *tokenizer, int32_t id) {
-    size_t n_bytes = 0;
-    const char *bytes = tokenizer == NULL ? NULL : plens_tokenizer_token(tokenizer, id, &n_bytes);
-    if (bytes == NULL) {
-        view_add(v, "[%ld]", (long)id);
-        return;
-    }
-    size_t length = plens_tsv_escape(bytes, n_bytes, NULL, 0);
-    char *text = allocate(length + 1, 1), *shown = allocate(2 * length + 1, 1), *to = shown;
+/* As a TSV cell; spaces as `space`. */
+static void add_escaped(view *v, const char *bytes, size_t n_bytes, const char *space) {
+    size_t length = plens_tsv_escape(bytes, n_bytes, NULL, 0), n_space = strlen(space);
+    char *text = allocate(length + 1, 1), *shown = allocate(n_space * length + 1, 1), *to = shown;
     plens_tsv_escape(bytes, n_bytes, text, length + 1);
     for (const char *from = text; *from != '\0'; from++) {
-        if (*from == ' ')
-            *to++ = '\xC2'; /* U+00B7, middle dot */
-        *to++ = *from == ' ' ? '\xB7' : *from;
+        size_t n = *from == ' ' ? n_space : 1;
+        memcpy(to, *from == ' ' ? space : from, n);
+        to += n;
     }
     free(text);
     add_cell(v, shown);
+}
+
+void view_add_text(view *v, const char *text) {
+    add_escaped(v, text, strlen(text), " ");
+}
+
+void view_add_token(view *v, const plens_tokenizer *tokenizer, int32_t id) {
+    size_t n_bytes = 0;
+    const char *bytes = tokenizer == NULL ? NULL : plens_tokenizer_token(tokenizer, id, &n_bytes);
+    if (bytes == NULL)
+        view_add(v, "[%ld]", (long)id);
+    else
+        add_escaped(v, bytes, n_bytes, "\xC2\xB7"); /* U+00B7, middle dot */
 }
 
 /* The code point at *text, which is valid UTF-8; moves *text behind it. */

@@ -19,6 +19,9 @@ typedef struct view {
 /* Adds the next cell, row after row. */
 void view_add(view *v, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Adds a text of the data, escaped as in TSV. */
+void view_add_text(view *v, const char *text);
+
 /* Adds a token as people can see it: escaped, a space as a middle dot. */
 void view_add_token(view *v, const plens_tokenizer *tokenizer, int32_t id);
 
