@@ -137,11 +137,10 @@ row() { # ID CONDITION COLUMN
     awk -F '\t' -v id="$1" -v c="$2" -v column="$3" '$1 == id && $3 == c { print $column }' \
         "$scratch/run/prompts.tsv"
 }
-gold_ids() { # the ids of " Lily", " park", " store", " sea": first tokens after the prompt
-    lily=$(echo '"Lily"' | "$plens" tokenize --model "$model" | tr -d '[]' | cut -d , -f 1)
-    [ "$(row q1 with 5)" = "$lily" ] && [ "$(row q1 with 6)" = " Lily" ] || return 1
-    row q2 with 5 | grep -qx '[0-9]*|[0-9]*' && row q2 with 6 | grep -q '^ .*| ' || return 1
-    [ "$(row q2 without 5)" = "$(row q2 without 7)" ] &&
+gold_ids() { # as Hugging Face has it "Lily" is 317, "park" begins with 282, "store" 349, "sea" 262
+    [ "$(row q1 with 5)" = 317 ] && [ "$(row q1 with 6)" = " Lily" ] &&
+        [ "$(row q2 with 5)" = "282|349|262" ] && [ "$(row q2 with 6)" = " p| st| s" ] &&
+        [ "$(row q2 without 5)" = "$(row q2 without 7)" ] &&
         [ "$(row q2 without 6)" = "$(row q2 without 8)" ]
 }
 check "gold and its alternatives" gold_ids
@@ -206,6 +205,13 @@ printed() {
     score --data "$scratch/data.tsv" | cmp "$scratch/run/summary.tsv" -
 }
 check "without --out the summary is printed" printed
+
+viewed() { # the table for people: a line a task, condition and share
+    score --data "$scratch/data.tsv" --view >"$scratch/view" || return 1
+    grep -c '0\.[0-9][0-9][0-9][0-9]' "$scratch/view" | grep -qx 20 &&
+        grep -q '^names  *with  *0.2  *2 ' "$scratch/view"
+}
+check "a table for people" viewed
 
 # ---- options ----
 option_score() { # OPTION…

@@ -96,86 +96,83 @@ void write_layers(output *out, const score_report *r) {
     }
 }
 
-/* A row of the summary. */
-typedef struct summary_row {
-    size_t task;
-    int condition;
-    size_t ratio;
-    int population;
-} summary_row;
+typedef void group_fn(void *user, const score_report *r, const summary_group *group);
 
-typedef void summary_fn(void *user, const score_report *r, const summary_row *row,
-                        const stats *found);
-
-/* Calls fn for every row: by task, condition, ratio, population. */
-static void each_summary(const score_report *r, summary_fn *fn, void *user) {
-    summary_row row;
-    for (row.task = 0; row.task < r->questions->n_tasks; row.task++) {
-        for (row.condition = 0; row.condition < N_CONDITIONS; row.condition++) {
-            if (!r->options->conditions[row.condition])
+/* Calls fn for every group: by task, condition, ratio. */
+static void each_group(const score_report *r, group_fn *fn, void *user) {
+    summary_group group;
+    for (group.task = 0; group.task < r->questions->n_tasks; group.task++) {
+        for (group.condition = 0; group.condition < N_CONDITIONS; group.condition++) {
+            if (!r->options->conditions[group.condition])
                 continue;
-            for (row.ratio = 0; row.ratio < r->ratios->count; row.ratio++) {
-                for (row.population = 0; row.population < N_POPULATIONS; row.population++) {
-                    stats found = scores_summary(r->scores, row.task, row.condition, row.ratio,
-                                                 row.population);
-                    fn(user, r, &row, &found);
-                }
-            }
+            for (group.ratio = 0; group.ratio < r->ratios->count; group.ratio++)
+                fn(user, r, &group);
         }
     }
 }
 
-static void write_summary_row(void *user, const score_report *r, const summary_row *row,
-                              const stats *found) {
+static void write_group(void *user, const score_report *r, const summary_group *group) {
     output *out = user;
-    write_text(out, r->questions->tasks[row->task], "\t");
-    output_format(out, "%s\t%s\t%s\t%zu", condition_names[row->condition],
-                  r->ratios->items[row->ratio].text, population_names[row->population], found->n);
-    if (found->n == 0)
-        output_format(out, "\tNA\tNA\tNA\tNA\n");
-    else
-        output_format(out, "\t%.17g\t%.17g\t%.17g\t%.17g\n", found->min, found->mean, found->median,
-                      found->max);
+    for (int population = 0; population < N_POPULATIONS; population++) {
+        stats found = scores_summary(r->scores, group, population);
+        write_text(out, r->questions->tasks[group->task], "\t");
+        output_format(out, "%s\t%s\t%s\t%zu", condition_names[group->condition],
+                      r->ratios->items[group->ratio].text, population_names[population], found.n);
+        if (found.n == 0)
+            output_format(out, "\tNA\tNA\tNA\tNA\n");
+        else
+            output_format(out, "\t%.17g\t%.17g\t%.17g\t%.17g\n", found.min, found.mean,
+                          found.median, found.max);
+    }
 }
 
 void write_summary(output *out, const score_report *r) {
     output_format(out, "task\tcondition\tratio\tpopulation\tn\tmin\tmean\tmedian\tmax\n");
-    each_summary(r, write_summary_row, out);
+    each_group(r, write_group, out);
 }
 
-/* Cells that repeat the row above stay empty. */
-static void view_summary_row(void *user, const score_report *r, const summary_row *row,
-                             const stats *found) {
+static void view_number(view *v, const stats *over, double number) {
+    if (over->n == 0)
+        view_add(v, "-");
+    else
+        view_add(v, "%.4f", number);
+}
+
+static void view_group(void *user, const score_report *r, const summary_group *group) {
     view *v = user;
-    int first = row->population == POPULATION_ALL, first_ratio = first && row->ratio == 0;
-    const double numbers[] = {found->min, found->mean, found->median, found->max};
-    view_add_text(v, first_ratio ? r->questions->tasks[row->task] : "");
-    view_add(v, "%s", first_ratio ? condition_names[row->condition] : "");
-    view_add(v, "%s", first ? r->ratios->items[row->ratio].text : "");
-    view_add(v, "%s", first ? "all" : "S > 0");
-    view_add(v, "%zu", found->n);
-    for (size_t i = 0; i < 4; i++) {
-        if (found->n == 0)
-            view_add(v, "-");
-        else
-            view_add(v, "%.4f", numbers[i]);
-    }
+    stats all = scores_summary(r->scores, group, POPULATION_ALL);
+    stats positive = scores_summary(r->scores, group, POPULATION_POSITIVE);
+    stats ref = scores_ref_summary(r->scores, group);
+    int first = group->ratio == 0; /* cells that repeat the row above stay empty */
+    view_add_text(v, first ? r->questions->tasks[group->task] : "");
+    view_add(v, "%s", first ? condition_names[group->condition] : "");
+    view_add(v, "%s", r->ratios->items[group->ratio].text);
+    view_add(v, "%zu", all.n);
+    view_number(v, &all, all.min);
+    view_number(v, &all, all.mean);
+    view_number(v, &all, all.median);
+    view_number(v, &all, all.max);
+    view_add(v, "%zu", positive.n);
+    view_number(v, &positive, positive.mean);
+    view_number(v, &ref, ref.mean);
 }
 
 void print_summary(output *out, const score_report *r) {
-    static const view_column columns[] = {{0, 0}, {0, 2}, {1, 2}, {0, 2}, {1, 2},
-                                          {1, 2}, {1, 2}, {1, 2}, {1, 2}};
-    static const char *const names[] = {"task", "condition", "layers", "over", "n",
-                                        "min",  "mean",      "median", "max"};
+    static const view_column columns[] = {{0, 0}, {0, 2}, {1, 2}, {1, 2}, {1, 3}, {1, 2},
+                                          {1, 2}, {1, 2}, {1, 3}, {1, 2}, {1, 3}};
+    static const char *const names[] = {"task",  "condition", "layers",     "n",
+                                        "min",   "mean",      "median",     "max",
+                                        "S > 0", "mean",      "data's gold"};
     const size_t n_columns = sizeof columns / sizeof columns[0];
     view v = {columns, n_columns, NULL, 0};
     output_format(out,
-                  "Persona consistency S over the last share of the %zu layers: how surely the "
-                  "gold answer is\nwhat they would say next. With a persona gold is the data's, "
-                  "without one the model's own.\n\n",
+                  "Persona consistency S: how surely, over the last share of the %zu layers, the "
+                  "lens says gold.\nWith a persona gold is the data's, without one the model's own "
+                  "answer; the last column is\nthe mean of S when the data's gold is asked for in "
+                  "both.\n\n",
                   r->scores->n_layers);
     for (size_t c = 0; c < n_columns; c++)
         view_add(&v, "%s", names[c]);
-    each_summary(r, view_summary_row, &v);
+    each_group(r, view_group, &v);
     view_print(&v, out, view_width(), n_columns, 1);
 }

@@ -169,18 +169,46 @@ void scores_free(scores *r) {
     free(r->ref_s);
 }
 
-stats scores_summary(const scores *r, size_t task, int with_or_without, size_t share,
-                     int population) {
-    double *values = allocate(r->jobs->count, sizeof *values);
+/* Which of a task's values a statistic is over. */
+typedef int wanted_fn(const job *j, double value);
+
+static int any(const job *j, double value) {
+    (void)j;
+    (void)value;
+    return 1;
+}
+
+static int positive(const job *j, double value) {
+    (void)j;
+    return value > 0;
+}
+
+static int has_gold(const job *j, double value) {
+    (void)value;
+    return j->n_gold > 0;
+}
+
+/* values: [n_jobs, n_ratios] */
+static stats summarize(const scores *r, const double *values, const summary_group *group,
+                       wanted_fn *wanted) {
+    double *chosen = allocate(r->jobs->count, sizeof *chosen);
     size_t n = 0;
     for (size_t i = 0; i < r->jobs->count; i++) {
         const job *j = &r->jobs->items[i];
-        double value = r->s[i * r->ratios->count + share];
-        if (j->question->task_index == task && (int)j->condition == with_or_without &&
-            (population == POPULATION_ALL || value > 0))
-            values[n++] = value;
+        double value = values[i * r->ratios->count + group->ratio];
+        if (j->question->task_index == group->task && (int)j->condition == group->condition &&
+            wanted(j, value))
+            chosen[n++] = value;
     }
-    stats result = stats_of(values, n);
-    free(values);
+    stats result = stats_of(chosen, n);
+    free(chosen);
     return result;
+}
+
+stats scores_summary(const scores *r, const summary_group *group, int population) {
+    return summarize(r, r->s, group, population == POPULATION_ALL ? any : positive);
+}
+
+stats scores_ref_summary(const scores *r, const summary_group *group) {
+    return summarize(r, r->ref_s, group, has_gold);
 }

@@ -51,8 +51,16 @@ enum { POPULATION_ALL = 0, POPULATION_POSITIVE = 1, N_POPULATIONS = 2 };
 
 extern const char *const population_names[N_POPULATIONS];
 
-/* Statistics of S over the jobs of a task and a condition. */
-stats scores_summary(const scores *r, size_t task, int with_or_without, size_t share,
-                     int population);
+/* The jobs of a task (by its index) and a condition, scored over a share of the layers (by its
+ * index). */
+typedef struct summary_group {
+    size_t task;
+    int condition;
+    size_t ratio;
+} summary_group;
+
+/* Statistics of S over the jobs of a group; and of ref_S over those whose data has a gold. */
+stats scores_summary(const scores *r, const summary_group *group, int population);
+stats scores_ref_summary(const scores *r, const summary_group *group);
 
 #endif
