@@ -59,6 +59,9 @@ $(BUILD)/tests/examples-cxx/%: $(BUILD)/objects/cxx/tests/examples/%.o $(BUILD)/
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Objects are kept: make would delete those of tests as intermediate, after the tests' last line.
+.SECONDARY:
+
 # Rebuild when the compiler or its flags change.
 FLAGS := $(CC) $(PLENS_CFLAGS) $(CFLAGS) $(LDFLAGS)
 $(BUILD)/flags: FORCE
