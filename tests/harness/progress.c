@@ -36,16 +36,18 @@ static void draw(progress *p, const plens_progress *now, double elapsed) {
         snprintf(part, sizeof part, "part %zu/%zu ", now->part, now->n_parts);
     double rate = elapsed > 0 ? (double)p->n_tokens * now->fraction / elapsed : 0;
     double rest = now->fraction > 0 ? elapsed * (1 / now->fraction - 1) : 0;
+    int decimals = rate < 10; /* of a model so large that tokens take seconds */
     clock_text(rest, left);
     if (!p->terminal) {
-        say("%3.0f %%  %s%s, %.0f tokens/s, %s left", 100 * now->fraction, part, layer, rate, left);
+        say("%3.0f %%  %s%s, %.*f tokens/s, %s left", 100 * now->fraction, part, layer, decimals,
+            rate, left);
         return;
     }
     char bar[31] = "..............................";
     size_t full = (size_t)(now->fraction * (double)(sizeof bar - 1));
     memset(bar, '#', full < sizeof bar - 1 ? full : sizeof bar - 1);
-    fprintf(stderr, "\r\033[K[%s] %3.0f %%  %s%s  %.0f tokens/s  %s left", bar, 100 * now->fraction,
-            part, layer, rate, left);
+    fprintf(stderr, "\r\033[K[%s] %3.0f %%  %s%s  %.*f tokens/s  %s left", bar, 100 * now->fraction,
+            part, layer, decimals, rate, left);
     fflush(stderr);
     p->drawn = 1;
 }
