@@ -308,8 +308,9 @@ INLINE lanes fused_lanes(lanes a, lanes b, lanes c) {
 #include "runtime/kernels/vector_gemm.h"
 
 static const plens__kernels table = {
-    PLENS_ISA_AVX2, PANEL,    STRIP, pack,       gemm,          rms_norm,     rope,
-    attend,         silu_mul, add,   vocab_sums, count_greater, find_greater, exp_all,
+    PLENS_ISA_AVX2, PANEL,          STRIP,         pack,     gemm, rms_norm, rope, attend,
+    attend_scores,  attend_softmax, attend_values, silu_mul, silu, multiply, add,  vocab_sums,
+    count_greater,  find_greater,   exp_all,
 };
 
 const plens__kernels *plens__kernels_avx2(void) {

@@ -66,8 +66,19 @@ typedef struct plens__kernels {
     void (*attend)(const float *q, const float *k, size_t ldk, const float *v, size_t ldv, size_t n,
                    size_t head_dim, float scale, float *scores, float *out);
 
+    /* The three steps of attend one by one, with its bits, for hooks that reach between them. */
+    void (*attend_scores)(const float *q, const float *k, size_t ldk, size_t n, size_t head_dim,
+                          float scale, float *scores);
+    void (*attend_softmax)(float *scores, size_t n); /* p_j in the place of scores_j */
+    void (*attend_values)(const float *p, const float *v, size_t ldv, size_t n, size_t head_dim,
+                          float *out);
+
     /* out_i = silu(gate_i) * up_i, silu(g) = g / (1 + exp(-g)). out may be gate or up. */
     void (*silu_mul)(const float *gate, const float *up, size_t n, float *out);
+
+    /* Its two steps: x_i = silu(x_i); x_i = x_i * y_i. */
+    void (*silu)(float *x, size_t n);
+    void (*multiply)(float *x, const float *y, size_t n);
 
     void (*add)(float *x, const float *y, size_t n); /* x_i = x_i + y_i */
 

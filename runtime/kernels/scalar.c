@@ -99,13 +99,16 @@ static void rope(float *x, const float *cosine, const float *sine, size_t half) 
     }
 }
 
-static void attend(const float *q, const float *k, size_t ldk, const float *v, size_t ldv, size_t n,
-                   size_t head_dim, float scale, float *scores, float *out) {
-    float max = -INFINITY;
-    for (size_t j = 0; j < n; j++) {
+static void attend_scores(const float *q, const float *k, size_t ldk, size_t n, size_t head_dim,
+                          float scale, float *scores) {
+    for (size_t j = 0; j < n; j++)
         scores[j] = dot(q, k + j * ldk, head_dim) * scale;
+}
+
+static void attend_softmax(float *scores, size_t n) {
+    float max = -INFINITY;
+    for (size_t j = 0; j < n; j++)
         max = scores[j] > max ? scores[j] : max;
-    }
     /* A NaN among the scores need not become the maximum: its own e_j makes the sum, and so every
      * p_j, a NaN. */
     for (size_t j = 0; j < n; j++)
@@ -113,16 +116,41 @@ static void attend(const float *q, const float *k, size_t ldk, const float *v, s
     float total = sum(scores, n);
     for (size_t j = 0; j < n; j++)
         scores[j] /= total;
+}
+
+static void attend_values(const float *p, const float *v, size_t ldv, size_t n, size_t head_dim,
+                          float *out) {
     for (size_t i = 0; i < head_dim; i++) {
         out[i] = 0;
         for (size_t j = 0; j < n; j++)
-            out[i] = fmaf(scores[j], v[j * ldv + i], out[i]);
+            out[i] = fmaf(p[j], v[j * ldv + i], out[i]);
     }
+}
+
+static void attend(const float *q, const float *k, size_t ldk, const float *v, size_t ldv, size_t n,
+                   size_t head_dim, float scale, float *scores, float *out) {
+    attend_scores(q, k, ldk, n, head_dim, scale, scores);
+    attend_softmax(scores, n);
+    attend_values(scores, v, ldv, n, head_dim, out);
+}
+
+static float silu_of(float x) {
+    return x / (1.0f + exponential(-x));
+}
+
+static void silu(float *x, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] = silu_of(x[i]);
+}
+
+static void multiply(float *x, const float *y, size_t n) {
+    for (size_t i = 0; i < n; i++)
+        x[i] *= y[i];
 }
 
 static void silu_mul(const float *gate, const float *up, size_t n, float *out) {
     for (size_t i = 0; i < n; i++)
-        out[i] = (gate[i] / (1.0f + exponential(-gate[i]))) * up[i];
+        out[i] = silu_of(gate[i]) * up[i];
 }
 
 static void add(float *x, const float *y, size_t n) {
@@ -178,6 +206,7 @@ static void exp_all(const float *x, size_t n, float *y) {
 }
 
 const plens__kernels plens__kernels_scalar = {
-    PLENS_ISA_SCALAR, PANEL,    STRIP, pack,       gemm,          rms_norm,     rope,
-    attend,           silu_mul, add,   vocab_sums, count_greater, find_greater, exp_all,
+    PLENS_ISA_SCALAR, PANEL,          STRIP,         pack,     gemm, rms_norm, rope, attend,
+    attend_scores,    attend_softmax, attend_values, silu_mul, silu, multiply, add,  vocab_sums,
+    count_greater,    find_greater,   exp_all,
 };

@@ -89,12 +89,25 @@ KERNEL void rope(float *x, const float *cosine, const float *sine, size_t half) 
     }
 }
 
+INLINE vec silu_of(vec x) {
+    return over(x, plus(all(1.0f), exponential(negative(x))));
+}
+
 KERNEL void silu_mul(const float *gate, const float *up, size_t n, float *out) {
     for (size_t i = 0; i < n; i += PLENS__LANES) {
         vec g = load_next(gate + i, n - i, 0), u = load_next(up + i, n - i, 0);
-        vec e = exponential(negative(g));
-        store_next(out + i, n - i, times(over(g, plus(all(1.0f), e)), u));
+        store_next(out + i, n - i, times(silu_of(g), u));
     }
+}
+
+KERNEL void silu(float *x, size_t n) {
+    for (size_t i = 0; i < n; i += PLENS__LANES)
+        store_next(x + i, n - i, silu_of(load_next(x + i, n - i, 0)));
+}
+
+KERNEL void multiply(float *x, const float *y, size_t n) {
+    for (size_t i = 0; i < n; i += PLENS__LANES)
+        store_next(x + i, n - i, times(load_next(x + i, n - i, 0), load_next(y + i, n - i, 0)));
 }
 
 KERNEL void add(float *x, const float *y, size_t n) {
@@ -156,14 +169,36 @@ INLINE void weigh_values(const float *p, const float *v, size_t ldv, size_t n, s
         store_next(out + i * PLENS__LANES, width, sum[i]);
 }
 
+INLINE void weigh_head(const float *p, const float *v, size_t ldv, size_t n, size_t head_dim,
+                       float *out) {
+    size_t i = 0;
+    for (; i + 4 * PLENS__LANES <= head_dim; i += 4 * PLENS__LANES) /* four chains hide latency */
+        weigh_values(p, v + i, ldv, n, 4, PLENS__LANES, out + i);
+    for (; i < head_dim; i += PLENS__LANES)
+        weigh_values(p, v + i, ldv, n, 1, head_dim - i, out + i);
+}
+
 KERNEL void attend(const float *q, const float *k, size_t ldk, const float *v, size_t ldv, size_t n,
                    size_t head_dim, float scale, float *scores, float *out) {
     softmax(scores, n, attention_scores(q, k, ldk, n, head_dim, scale, scores));
-    size_t i = 0;
-    for (; i + 4 * PLENS__LANES <= head_dim; i += 4 * PLENS__LANES) /* four chains hide latency */
-        weigh_values(scores, v + i, ldv, n, 4, PLENS__LANES, out + i);
-    for (; i < head_dim; i += PLENS__LANES)
-        weigh_values(scores, v + i, ldv, n, 1, head_dim - i, out + i);
+    weigh_head(scores, v, ldv, n, head_dim, out);
+}
+
+KERNEL void attend_scores(const float *q, const float *k, size_t ldk, size_t n, size_t head_dim,
+                          float scale, float *scores) {
+    attention_scores(q, k, ldk, n, head_dim, scale, scores);
+}
+
+KERNEL void attend_softmax(float *scores, size_t n) {
+    vec max = all(-INFINITY);
+    for (size_t j = 0; j < n; j += PLENS__LANES)
+        max = larger(load_next(scores + j, n - j, -INFINITY), max);
+    softmax(scores, n, largest_lane(max));
+}
+
+KERNEL void attend_values(const float *p, const float *v, size_t ldv, size_t n, size_t head_dim,
+                          float *out) {
+    weigh_head(p, v, ldv, n, head_dim, out);
 }
 
 /* ---- Vocabulary ---------------------------------------------------------------------------- */

@@ -139,6 +139,13 @@ static void call_silu_mul_in_place(const plens__kernels *set, size_t n, const fl
     set->silu_mul(a, out, n, out);
 }
 
+static void call_silu_steps(const plens__kernels *set, size_t n, const float *a, const float *b,
+                            float *out) {
+    memcpy(out, a, n * sizeof *a);
+    set->silu(out, n);
+    set->multiply(out, b, n);
+}
+
 static void call_add(const plens__kernels *set, size_t n, const float *a, const float *b,
                      float *out) {
     memcpy(out, a, n * sizeof *a);
@@ -165,6 +172,12 @@ static void check_row_kernel(const char *name, row_kernel *kernel) {
         }
 }
 
+/* The steps of silu_mul, of each set, against silu_mul of the definition. */
+static void call_silu_either(const plens__kernels *set, size_t n, const float *a, const float *b,
+                             float *out) {
+    (set == &plens__kernels_scalar ? call_silu_mul : call_silu_steps)(set, n, a, b, out);
+}
+
 /* Lanes summed in another order, a reciprocal estimate, a fused product, a tail that counts what
  * lies behind it. */
 static void rows_have_the_definitions_bits(void) {
@@ -173,6 +186,7 @@ static void rows_have_the_definitions_bits(void) {
     check_row_kernel("rope", call_rope);
     check_row_kernel("silu_mul", call_silu_mul);
     check_row_kernel("silu_mul in place", call_silu_mul_in_place);
+    check_row_kernel("the steps of silu_mul", call_silu_either);
     check_row_kernel("add", call_add);
     check_row_kernel("exp", call_exp);
 }
@@ -193,6 +207,26 @@ static void attention_has_the_definitions_bits(void) {
                                      left + 2048);
         set->attend(q, k, ldk, v, ldv, n, head_dim, 0.37f, right + MARGIN, right + 2048);
         CHECK_FIELDS("attend", set, n);
+    }
+}
+
+/* Steps that round, or find their maximum, otherwise than all of them at once. */
+static void the_steps_of_attention_have_its_bits(void) {
+    static float q[200], k[100 * 140], v[100 * 140];
+    FOR_EACH_SET(set, s)
+    for (int round = 0; round < 600; round++) {
+        test_kind kind = (test_kind)(round % 8 == 7 ? ANY_BITS : round % 8 == 6 ? TINY : PLAIN);
+        size_t n = 1 + test_below(100), head_dim = 1 + test_below(135);
+        test_fill(q, 200, kind);
+        test_fill(k, 100 * 140, kind);
+        test_fill(v, 100 * 140, kind);
+        reset_fields();
+        plens__kernels_scalar.attend(q, k, 137, v, 139, n, head_dim, 0.37f, left + MARGIN,
+                                     left + 2048);
+        set->attend_scores(q, k, 137, n, head_dim, 0.37f, right + MARGIN);
+        set->attend_softmax(right + MARGIN, n);
+        set->attend_values(right + MARGIN, v, 139, n, head_dim, right + 2048);
+        CHECK_FIELDS("the steps of attend", set, n);
     }
 }
 
@@ -249,6 +283,7 @@ int main(void) {
     RUN(gemm_is_one_chain_of_fma);
     RUN(rows_have_the_definitions_bits);
     RUN(attention_has_the_definitions_bits);
+    RUN(the_steps_of_attention_have_its_bits);
     RUN(vocabulary_sums_have_the_definitions_bits);
     RUN(counting_and_finding_agree);
     return test_finish();
