@@ -90,7 +90,7 @@ bench: $(BUILD)/bench/kernels
 # Everything under AddressSanitizer and UndefinedBehaviorSanitizer.
 san:
 	ASAN_OPTIONS=allocator_may_return_null=1:$$ASAN_OPTIONS UBSAN_OPTIONS=print_stacktrace=1 \
-	$(MAKE) BUILD=$(BUILD)/san CFLAGS="-O1 -g -fsanitize=address,undefined \
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS="-O1 -g -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer" test
 
 install: all
