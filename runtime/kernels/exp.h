@@ -14,8 +14,8 @@
  * p: C2..C6 minimise the relative error of the polynomial with two leading ones on
  * |r| <= 0.3468 (Remez exchange, then rounded to float): 3.7e-9, or 0.06 ulp. Where p < 1 (an ulp
  * is then 2^-24) the roundings add: the last fma 0.5 ulp, the one before it, of a value in [0.8, 1)
- * times |r|, 0.18 ulp, r's own 0.25 ulp times p. Together below 1 ulp; measured over all floats, 0.892 ulp,
- * denormal results included (tests/unit/accuracy.c samples them).
+ * times |r|, 0.18 ulp, r's own 0.25 ulp times p. Together below 1 ulp; measured over all
+ * floats, those with denormal results included: 0.892 ulp (tests/unit/accuracy.c samples them).
  * y: 2^a and 2^b are normal for -150 <= n <= 129, p 2^a is exact, so only the last product
  * can round: a denormal result is p rounded once more, and too large a one becomes infinite. */
 #ifndef PLENS_RUNTIME_KERNELS_EXP_H
