@@ -29,14 +29,14 @@ skip() {
 }
 
 # The fixture models, and the shared ones where they are present, one a line.
-model_folders() {
+model_folders() (
     for model in tests/fixtures/models/* tests/fixtures/stories260k \
         "${PLENS_SHARED:-../shared}"/models/*; do
         if [ -f "$model/golden.safetensors" ]; then
             echo "$model"
         fi
     done
-}
+)
 
 finish() {
     echo "$passed passed, $failed failed, $skipped skipped"

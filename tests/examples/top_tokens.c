@@ -17,9 +17,10 @@ int main(int argc, char **argv) {
                  plens_model_open(context, folder, &model, &error) ||
                  plens_tokenizer_open(context, folder, &tokenizer, &error) ||
                  plens_tokenizer_encode(context, tokenizer, text, strlen(text), 1, &ids, &error);
+    static plens_lens lens; static plens_run_options options; /* all zero: the defaults */
     plens_prompt prompt = {ids.data, ids.count, NULL, 0};
-    plens_lens lens = {print_layer, tokenizer, PLENS_POSITIONS_LAST, 1, 0, 0};
-    plens_run_options options = {NULL, 0, &lens, NULL, NULL, 0};
+    lens.fn = print_layer, lens.user = tokenizer, lens.positions = PLENS_POSITIONS_LAST;
+    options.lens = &lens;
     if (failed || plens_run(context, model, &prompt, 1, &options, &error))
         failed = fprintf(stderr, "%s\n", error.message);
     plens_ids_free(context, &ids); plens_tokenizer_close(tokenizer);

@@ -9,7 +9,6 @@
 #include <string.h>
 
 #include "tests/harness/output.h"
-#include "tests/harness/progress.h"
 #include "tests/harness/session.h"
 #include "tests/harness/system.h"
 
@@ -87,23 +86,22 @@ static int write_rows(void *user, const plens_activations *a) {
 }
 
 static plens_status run(session *s, dump *d, const int32_t *ids, plens_error *error) {
-    const plens_hook hooks[] = {
-        {PLENS_EMBED, 0, 0, PLENS_POSITIONS_ALL, write_rows, d},
-        {PLENS_RESID_POST, 0, 0, PLENS_POSITIONS_ALL, write_rows, d},
-        {PLENS_LOGITS, 0, 0, PLENS_POSITIONS_ALL, write_rows, d},
-    };
+    static const plens_point points[] = {PLENS_EMBED, PLENS_RESID_POST, PLENS_LOGITS};
+    enum { N_POINTS = sizeof points / sizeof points[0] };
+    plens_hook hooks[N_POINTS];
     const plens_prompt prompt = {ids, d->n_ids, NULL, 0};
-    progress p;
     plens_run_options options;
+    memset(hooks, 0, sizeof hooks);
+    for (size_t i = 0; i < N_POINTS; i++) {
+        hooks[i].point = points[i];
+        hooks[i].positions = PLENS_POSITIONS_ALL;
+        hooks[i].fn = write_rows;
+        hooks[i].user = d;
+    }
     memset(&options, 0, sizeof options);
     options.hooks = hooks;
-    options.n_hooks = sizeof hooks / sizeof hooks[0];
-    options.progress = progress_update;
-    options.progress_user = &p;
-    progress_start(&p, s->options.quiet, d->n_ids);
-    plens_status status = plens_run(s->context, s->model, &prompt, 1, &options, error);
-    progress_end(&p, status == PLENS_OK);
-    return status;
+    options.n_hooks = N_POINTS;
+    return session_run(s, &prompt, 1, &options, NULL, error);
 }
 
 static int write_dump(session *s, const char *path, const int32_t *ids, size_t n_ids) {
@@ -123,7 +121,7 @@ static int write_dump(session *s, const char *path, const int32_t *ids, size_t n
     plens_status status = run(s, &d, ids, &error);
     if (d.file.reason == 0 && status != PLENS_OK) {
         output_discard(&d.file);
-        return status == PLENS_CANCELLED ? fail_stopped() : fail_error(&error);
+        return fail_error(&error);
     }
     code = output_finish(&d.file);
     if (code == EXIT_DONE && (code = fail_stopped()) != EXIT_DONE)

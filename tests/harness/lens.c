@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "tests/harness/output.h"
-#include "tests/harness/progress.h"
 #include "tests/harness/session.h"
 #include "tests/harness/system.h"
 #include "tests/harness/view.h"
@@ -117,7 +116,6 @@ static int run_lens(session *s, lens_result *r, plens_positions positions, size_
     plens_error error;
     plens_lens lens;
     plens_run_options options;
-    progress p;
     const plens_prompt prompt = {r->ids, n_ids, NULL, 0};
     memset(&lens, 0, sizeof lens);
     memset(&options, 0, sizeof options);
@@ -126,16 +124,10 @@ static int run_lens(session *s, lens_result *r, plens_positions positions, size_
     lens.positions = positions;
     lens.top_k = r->top_k;
     options.lens = &lens;
-    options.progress = progress_update;
-    options.progress_user = &p;
-    progress_start(&p, s->options.quiet, n_ids);
-    plens_status status = plens_run(s->context, s->model, &prompt, 1, &options, &error);
-    progress_end(&p, status == PLENS_OK);
+    plens_status status = session_run(s, &prompt, 1, &options, NULL, &error);
     if (r->bad_layer != 0)
         return fail_input("position %zu, layer %zu: the logits are infinite or not numbers",
                           r->bad_position, r->bad_layer);
-    if (status == PLENS_CANCELLED)
-        return fail_stopped();
     return status != PLENS_OK ? fail_error(&error) : EXIT_DONE;
 }
 

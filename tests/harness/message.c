@@ -49,7 +49,8 @@ int fail_usage(const char *command, const char *format, ...) {
 }
 
 int fail_error(const plens_error *error) {
-    return fail_input("%s", error->message);
+    int stopped = error->status == PLENS_CANCELLED ? fail_stopped() : 0;
+    return stopped != 0 ? stopped : fail_input("%s", error->message);
 }
 
 int fail_stopped(void) {

@@ -21,7 +21,7 @@ int fail_input(const char *format, ...) PRINTF_LIKE(1, 2);
 /* Says it with a hint at the command's help and returns EXIT_USAGE. command may be NULL. */
 int fail_usage(const char *command, const char *format, ...) PRINTF_LIKE(2, 3);
 
-/* Says what the library said; EXIT_INPUT. */
+/* Says what the library said: EXIT_INPUT, or as fail_stopped if a signal ended the call. */
 int fail_error(const plens_error *error);
 
 /* 128 + the signal that asked to stop (says so), or 0 if none did. */

@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "tests/harness/message.h"
-#include "tests/harness/progress.h"
 
 const char *const population_names[N_POPULATIONS] = {"all", "positive"};
 
@@ -107,7 +106,6 @@ static int run(scores *r, session *s, const plens_prompt *prompts) {
     plens_error error;
     plens_lens lens;
     plens_run_options options;
-    progress p;
     memset(&lens, 0, sizeof lens);
     memset(&options, 0, sizeof options);
     lens.fn = keep_layer;
@@ -115,15 +113,10 @@ static int run(scores *r, session *s, const plens_prompt *prompts) {
     lens.positions = PLENS_POSITIONS_LAST;
     lens.top_k = 1;
     options.lens = &lens;
-    options.progress = progress_update;
-    options.progress_user = &p;
     if (!s->options.quiet)
         say("%zu prompts, %zu tokens, %zu layers; f32, %s, threads: %d", r->jobs->count,
             r->jobs->n_tokens, r->n_layers, plens_isa_name(s->machine.isa), s->machine.threads);
-    progress_start(&p, s->options.quiet, r->jobs->n_tokens);
-    plens_status status =
-        plens_run(s->context, s->model, prompts, r->jobs->count, &options, &error);
-    r->seconds = progress_end(&p, status == PLENS_OK);
+    plens_status status = session_run(s, prompts, r->jobs->count, &options, &r->seconds, &error);
     if (r->bad_layer != 0) {
         const job *j = &r->jobs->items[r->bad_job];
         return fail_input("%s:%zu: id '%s' %s a persona: the logits of layer %zu are infinite or "
@@ -131,8 +124,6 @@ static int run(scores *r, session *s, const plens_prompt *prompts) {
                           j->question->path, j->question->line, j->question->id,
                           condition_names[j->condition], r->bad_layer);
     }
-    if (status == PLENS_CANCELLED)
-        return fail_stopped();
     return status != PLENS_OK ? fail_error(&error) : EXIT_DONE;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/harness/message.h"
+#include "tests/harness/progress.h"
 #include "tests/harness/system.h"
 
 const option_choice precision_choices[] = {
@@ -78,6 +79,22 @@ int session_check_ids(const session *s, const char *place, const int32_t *ids, s
                               place, (long)ids[i], s->info.vocab_size - 1);
     }
     return EXIT_DONE;
+}
+
+plens_status session_run(session *s, const plens_prompt *prompts, size_t n_prompts,
+                         plens_run_options *options, double *seconds, plens_error *error) {
+    progress p;
+    size_t n_tokens = 0;
+    for (size_t i = 0; i < n_prompts; i++)
+        n_tokens += prompts[i].n_ids;
+    options->progress = progress_update;
+    options->progress_user = &p;
+    progress_start(&p, s->options.quiet, n_tokens);
+    plens_status status = plens_run(s->context, s->model, prompts, n_prompts, options, error);
+    double elapsed = progress_end(&p, status == PLENS_OK);
+    if (seconds != NULL)
+        *seconds = elapsed;
+    return status;
 }
 
 /* "1,2,3" to ids; a number too large for any vocabulary becomes INT32_MAX, which none has.

@@ -71,6 +71,11 @@ int prompt_check(const char *command, const prompt_options *options);
  * unless quiet. Free *ids with free(). */
 int prompt_make(session *s, const prompt_options *options, int32_t **ids, size_t *n_ids);
 
+/* plens_run with progress on standard error; a signal ends it as PLENS_CANCELLED. Adds its progress
+ * function to the options. seconds may be NULL. */
+plens_status session_run(session *s, const plens_prompt *prompts, size_t n_prompts,
+                         plens_run_options *options, double *seconds, plens_error *error);
+
 /* EXIT_INPUT naming `place` unless every id is a row of the model's embedding. */
 int session_check_ids(const session *s, const char *place, const int32_t *ids, size_t n_ids);
 
