@@ -129,10 +129,8 @@ plens_status plens__added_tokens_read(const plens__part *part, const plens__json
 }
 
 void plens__added_tokens_free(plens__added_tokens *added) {
-    if (added->raw.values.allocator != NULL)
-        plens__trie_free(&added->raw);
-    if (added->normalized.values.allocator != NULL)
-        plens__trie_free(&added->normalized);
+    plens__trie_free(&added->raw);
+    plens__trie_free(&added->normalized);
 }
 
 /* ---- Splitting ---- */

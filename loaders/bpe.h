@@ -8,8 +8,9 @@
 #include "loaders/pair_table.h"
 #include "loaders/vocabulary.h"
 
-#define PLENS__BPE_DIRECT 0x250 /* characters below are looked up in a table (Latin, byte level)   \
-                                 */
+#define PLENS__BPE_DIRECT                                                                          \
+    0x250 /* characters below are looked up in a table (Latin, byte level)                         \
+           */
 
 typedef struct plens__bpe {
     const plens__vocabulary *vocabulary;
@@ -30,7 +31,8 @@ typedef struct plens__bpe_scratch {
 plens__bpe_scratch plens__bpe_scratch_none(const plens_allocator *allocator);
 void plens__bpe_scratch_free(plens__bpe_scratch *scratch);
 
-/* Reads the model and fills *vocabulary (all-zero before). On failure both may be freed. */
+/* Reads the model and fills *vocabulary (all-zero before). On failure both may be freed, as may an
+ * all-zero model. */
 plens_status plens__bpe_read(const plens__part *part, const plens__json *json,
                              plens__vocabulary *vocabulary, plens__bpe *bpe);
 void plens__bpe_free(plens__bpe *bpe);

@@ -183,7 +183,6 @@ static plens_status read_options(const plens__part *part, const plens__json *jso
 plens_status plens__bpe_read(const plens__part *part, const plens__json *json,
                              plens__vocabulary *vocabulary, plens__bpe *bpe) {
     memset(bpe, 0, sizeof *bpe);
-    bpe->merges.allocator = part->arena->allocator;
     bpe->vocabulary = vocabulary;
     bpe->unk_id = -1;
     plens_status status = read_vocabulary(part, json, vocabulary);
@@ -204,6 +203,5 @@ plens_status plens__bpe_read(const plens__part *part, const plens__json *json,
 }
 
 void plens__bpe_free(plens__bpe *bpe) {
-    if (bpe->vocabulary != NULL)
-        plens__pair_table_free(&bpe->merges);
+    plens__pair_table_free(&bpe->merges);
 }

@@ -114,13 +114,15 @@ static int lowercase(const char *text, size_t n, plens__buffer *out) {
     return 1;
 }
 
-static int strip_accents(const char *text, size_t n, plens__buffer *out) {
+static int strip_accents(const char *text, size_t n, plens__buffer *out, int *first) {
     uint32_t marks = plens__unicode_category_mask("M", 1);
     for (size_t i = 0; i < n;) {
         uint32_t c = 0xFFFD;
         size_t length = plens__utf8_decode(text + i, n - i, &c);
-        if (!(marks >> plens__unicode_category(c) & 1) &&
-            !plens__buffer_append(out, text + i, length))
+        int is_mark = (int)(marks >> plens__unicode_category(c) & 1);
+        if (is_mark && i == 0)
+            *first = 0;
+        if (!is_mark && !plens__buffer_append(out, text + i, length))
             return 0;
         i += length;
     }
@@ -151,11 +153,20 @@ static int strip(const plens__normalizer_step *step, const char *text, size_t n,
     return plens__buffer_append(out, text + from, to - from);
 }
 
+/* A replacement stands where the last character it replaces stood: at the beginning only if that
+ * was one character, or none. */
+static int still_first(const plens__normalizer_step *step, const char *text, size_t end) {
+    uint32_t c;
+    return end == 0 || (step->n_content > 0 && plens__utf8_decode(text, end, &c) == end);
+}
+
 static int replace(const plens__normalizer_step *step, const char *text, size_t n,
-                   plens__buffer *out) {
+                   plens__buffer *out, int *first) {
     plens__regex_matches matches = {&step->regex, text, n, 0, 0, 0};
     size_t start, end, done = 0;
     while (n > 0 && plens__regex_next(&matches, &start, &end)) {
+        if (start == 0 && !still_first(step, text, end))
+            *first = 0;
         if (!plens__buffer_append(out, text + done, start - done) ||
             !plens__buffer_append(out, step->content, step->n_content))
             return 0;
@@ -174,12 +185,12 @@ static int apply_step(const plens__normalizer_step *step, const char *text, size
     case STRIP:
         return strip(step, text, n, out, first);
     case STRIP_ACCENTS:
-        return strip_accents(text, n, out);
+        return strip_accents(text, n, out, first);
     case PREPEND: /* not to an empty text */
         return (n == 0 || plens__buffer_append(out, step->content, step->n_content)) &&
                plens__buffer_append(out, text, n);
     case REPLACE:
-        return replace(step, text, n, out);
+        return replace(step, text, n, out, first);
     case BYTE_LEVEL:
         return plens__byte_level_encode(text, n, out);
     }

@@ -16,8 +16,8 @@ plens_status plens__normalizer_read(const plens__part *part, const plens__json *
                                     plens__normalizer *normalizer);
 
 /* Normalizes text [n] into *out (emptied first), with *scratch as a second buffer. *first says on
- * entry whether it begins where the original text begins, on return whether it still does (Strip
- * may have taken what was there). 0 if there is no memory. */
+ * entry whether it begins where the original text begins, on return whether it still does (what
+ * stood there may have been taken away). 0 if there is no memory. */
 int plens__normalizer_apply(const plens__normalizer *normalizer, const char *text, size_t n,
                             plens__buffer *out, plens__buffer *scratch, int *first);
 

@@ -12,19 +12,20 @@ static plens__pair_slot *new_slots(const plens_allocator *allocator, size_t n) {
 int plens__pair_table_create(const plens_allocator *allocator, size_t count,
                              plens__pair_table *table) {
     size_t n = 16;
+    memset(table, 0, sizeof *table);
+    table->allocator = allocator;
     while (n / 2 <= count) {
         if (!plens__mul(n, 2, &n))
             return 0;
     }
-    table->allocator = allocator;
     table->slots = new_slots(allocator, n);
     table->mask = n - 1;
-    table->count = 0;
     return table->slots != NULL;
 }
 
 void plens__pair_table_free(plens__pair_table *table) {
-    plens__free(table->allocator, table->slots);
+    if (table->allocator != NULL)
+        plens__free(table->allocator, table->slots);
     memset(table, 0, sizeof *table);
 }
 

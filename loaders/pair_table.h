@@ -16,7 +16,8 @@ typedef struct plens__pair_table {
     size_t mask, count;
 } plens__pair_table;
 
-/* Room for `count` pairs before it has to grow; 0 if there is no memory. */
+/* Room for `count` pairs before it has to grow; 0 if there is no memory. A table that this failed
+ * to make, or an all-zero one, may be freed. */
 int plens__pair_table_create(const plens_allocator *allocator, size_t count,
                              plens__pair_table *table);
 void plens__pair_table_free(plens__pair_table *table);

@@ -94,15 +94,17 @@ static int add_spaces(plens__char_set *set) {
 }
 
 /* \w as Oniguruma has it: alphabetic, marks, decimal digits, connectors; no joiners (unlike UTS
- * #18), but the digits and fractions of Latin-1. */
-static int add_word(compiler *k, plens__char_set *set) {
+ * #18). Outside of a class also the superscripts and fractions of Latin-1. */
+static int add_word(compiler *k, plens__char_set *set, int in_class) {
     add_categories(
         set, plens__unicode_category_mask("L", 1) | plens__unicode_category_mask("M", 1) |
                  plens__unicode_category_mask("Nd", 2) | plens__unicode_category_mask("Nl", 2) |
                  plens__unicode_category_mask("Pc", 2));
-    return add_range(k, set, 0x24B6, 0x24E9) && add_range(k, set, 0x1F130, 0x1F149) &&
-           add_range(k, set, 0x1F150, 0x1F169) && add_range(k, set, 0x1F170, 0x1F189) &&
-           add_range(k, set, 0xB2, 0xB3) && add_range(k, set, 0xB9, 0xB9) &&
+    int ok = add_range(k, set, 0x24B6, 0x24E9) && add_range(k, set, 0x1F130, 0x1F149) &&
+             add_range(k, set, 0x1F150, 0x1F169) && add_range(k, set, 0x1F170, 0x1F189);
+    if (in_class)
+        return ok;
+    return ok && add_range(k, set, 0xB2, 0xB3) && add_range(k, set, 0xB9, 0xB9) &&
            add_range(k, set, 0xBC, 0xBE);
 }
 
@@ -156,7 +158,7 @@ static int parse_escape(compiler *k, plens__char_set *set, int in_class, int *is
     case 's':
         return add_spaces(set);
     case 'w':
-        return add_word(k, set);
+        return add_word(k, set, in_class);
     case 'd':
     case 'D':
         add_categories(set, x == 'd' ? digits : ~digits);
@@ -168,7 +170,7 @@ static int parse_escape(compiler *k, plens__char_set *set, int in_class, int *is
     case 'W':
         if (in_class)
             return problem(k, "\\S or \\W in a class");
-        if (x == 'S' ? !add_spaces(set) : !add_word(k, set))
+        if (x == 'S' ? !add_spaces(set) : !add_word(k, set, 0))
             return 0;
         negate(set);
         return 1;

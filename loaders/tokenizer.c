@@ -98,23 +98,14 @@ static plens_status read_parts(plens__tokenizer *t, const char *path, const plen
 }
 
 static plens_status read_file(plens__tokenizer *t, const char *path, plens_error *error) {
-    plens__file file = {0};
     plens__arena arena = {&t->allocator, NULL}; /* of the JSON, for a while */
     const plens__json *root = NULL;
-    plens_status status = plens__file_open(&t->allocator, path, &file, error);
-    if (status != PLENS_OK)
-        return status;
-    status = plens__file_map(&file, error);
-    if (status == PLENS_OK)
-        status = file.n_bytes > SIZE_MAX ? plens__fail_memory(error, SIZE_MAX, path)
-                                         : plens__json_parse(&arena, path, file.bytes,
-                                                             (size_t)file.n_bytes, &root, error);
+    plens_status status = plens__json_load(&arena, path, &root, error);
     if (status == PLENS_OK)
         status = plens__json_no_duplicates(&t->allocator, path, root, error);
     if (status == PLENS_OK)
         status = read_parts(t, path, root, error);
     plens__arena_free(&arena);
-    plens__file_close(&file);
     return status;
 }
 
@@ -146,8 +137,7 @@ void plens__tokenizer_close(plens__tokenizer *t) {
     plens__added_tokens_free(&t->added);
     plens__unigram_free(&t->unigram);
     plens__bpe_free(&t->bpe);
-    if (t->vocabulary.allocator != NULL)
-        plens__vocabulary_free(&t->vocabulary);
+    plens__vocabulary_free(&t->vocabulary);
     plens__arena_free(&t->arena);
     plens_allocator allocator = t->allocator;
     plens__free(&allocator, t);

@@ -15,7 +15,8 @@ int plens__trie_create(const plens_allocator *allocator, plens__trie *trie) {
 
 void plens__trie_free(plens__trie *trie) {
     plens__pair_table_free(&trie->edges);
-    plens__buffer_free(&trie->values);
+    if (trie->values.allocator != NULL)
+        plens__buffer_free(&trie->values);
 }
 
 int plens__trie_add(plens__trie *trie, const char *bytes, size_t n, int32_t value, int replace) {

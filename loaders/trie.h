@@ -10,7 +10,7 @@ typedef struct plens__trie {
     unsigned char begins[256]; /* 1 for bytes that some string begins with */
 } plens__trie;
 
-/* 0 if there is no memory. An all-zero trie may be freed. */
+/* 0 if there is no memory. A trie that this failed to make, or an all-zero one, may be freed. */
 int plens__trie_create(const plens_allocator *allocator, plens__trie *trie);
 void plens__trie_free(plens__trie *trie);
 

@@ -51,6 +51,7 @@ static plens_status read_vocabulary(const plens__part *part, const plens__json *
 plens_status plens__unigram_read(const plens__part *part, const plens__json *json,
                                  plens__vocabulary *vocabulary, plens__unigram *u) {
     memset(u, 0, sizeof *u);
+    u->allocator = part->arena->allocator;
     u->vocabulary = vocabulary;
     u->unk_id = -1;
     plens_status status = plens__part_bool(part, json, "byte_fallback", 0, &u->byte_fallback);
@@ -69,9 +70,9 @@ plens_status plens__unigram_read(const plens__part *part, const plens__json *jso
 }
 
 void plens__unigram_free(plens__unigram *u) {
-    if (u->vocabulary == NULL)
+    if (u->allocator == NULL)
         return;
-    plens__free(u->vocabulary->allocator, u->scores);
+    plens__free(u->allocator, u->scores);
     plens__trie_free(&u->trie);
 }
 

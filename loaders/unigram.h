@@ -9,6 +9,7 @@
 #include "loaders/vocabulary.h"
 
 typedef struct plens__unigram {
+    const plens_allocator *allocator;
     const plens__vocabulary *vocabulary;
     plens__trie trie; /* of the tokens; values are ids */
     double *scores;   /* [id] */
@@ -18,7 +19,8 @@ typedef struct plens__unigram {
     int32_t byte_ids[256];
 } plens__unigram;
 
-/* Reads the model and fills *vocabulary (all-zero before). On failure both may be freed. */
+/* Reads the model and fills *vocabulary (all-zero before). On failure both may be freed, as may an
+ * all-zero model. */
 plens_status plens__unigram_read(const plens__part *part, const plens__json *json,
                                  plens__vocabulary *vocabulary, plens__unigram *unigram);
 void plens__unigram_free(plens__unigram *unigram);

@@ -18,12 +18,12 @@ static uint32_t hash(const char *text, size_t n) {
 int plens__vocabulary_create(const plens_allocator *allocator, size_t capacity, int32_t max_id,
                              plens__vocabulary *vocabulary) {
     size_t n_slots = 16;
+    memset(vocabulary, 0, sizeof *vocabulary);
+    vocabulary->allocator = allocator;
     while (n_slots / 2 < capacity) {
         if (!plens__mul(n_slots, 2, &n_slots))
             return 0;
     }
-    vocabulary->allocator = allocator;
-    vocabulary->n_tokens = 0;
     vocabulary->capacity = capacity;
     vocabulary->mask = n_slots - 1;
     vocabulary->n_ids = (size_t)max_id + 1;
@@ -34,6 +34,8 @@ int plens__vocabulary_create(const plens_allocator *allocator, size_t capacity, 
 }
 
 void plens__vocabulary_free(plens__vocabulary *vocabulary) {
+    if (vocabulary->allocator == NULL)
+        return;
     plens__free(vocabulary->allocator, vocabulary->tokens);
     plens__free(vocabulary->allocator, vocabulary->slots);
     plens__free(vocabulary->allocator, vocabulary->by_id);

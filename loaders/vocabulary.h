@@ -25,7 +25,7 @@ typedef struct plens__vocabulary {
 } plens__vocabulary;
 
 /* Room for `capacity` tokens with ids up to max_id (at most PLENS__MAX_TOKEN_ID); 0 if there is no
- * memory. On failure *vocabulary may be freed all the same. */
+ * memory. A vocabulary that this failed to make, or an all-zero one, may be freed. */
 int plens__vocabulary_create(const plens_allocator *allocator, size_t capacity, int32_t max_id,
                              plens__vocabulary *vocabulary);
 void plens__vocabulary_free(plens__vocabulary *vocabulary);

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes loaders/unicode_categories.c and loaders/unicode_decompositions.c.
+"""Writes loaders/unicode_categories.c, loaders/unicode_decompositions.c and the texts that
+tests/unit/unicode.c checks them with, tests/fixtures/unicode/normal.jsonl.
 
     pip install unicodedata2==16.0.0
     python3 tests/make_unicode.py
@@ -9,13 +10,16 @@ Source: the Unicode Character Database 16.0.0 as the PyPI package unicodedata2 1
 the interpreter's own (str.lower, every mapping that does not depend on context); capital letters
 that its Unicode does not know yet are mapped by their names in 16.0.0.
 """
+import json
 import os
+import random
 import sys
 import unicodedata
 
 import unicodedata2 as ucd
 
-ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "loaders")
+HERE = os.path.dirname(os.path.abspath(__file__))
+ROOT = os.path.join(HERE, "..", "loaders")
 ALL = [c for c in range(0x110000)]
 # The order of plens__category in unicode.h.
 CATEGORIES = ("Cn Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp "
@@ -192,8 +196,35 @@ def write_decompositions():
     ])
 
 
+def hard_texts():
+    """Marks in every order, characters that compose or decompose, parts of Hangul syllables."""
+    rng = random.Random(16)
+    marks = [c for c in ALL if ucd.combining(chr(c))]
+    whole = [c for c in ALL if ucd.decomposition(chr(c)) and c > 0xA0]
+    parts = [int(p, 16) for c in whole for p in ucd.decomposition(chr(c)).split() if p[0] != "<"]
+    hangul = [0x1100, 0x1112, 0x1113, 0x1161, 0x1175, 0x1176, 0x11A7, 0x11A8, 0x11C2, 0x11C3, 0xAC00,
+              0xAC01, 0xAC1C, 0xD7A3]
+    texts = [chr(c) for c in rng.sample(whole, 60)]
+    for _ in range(240):
+        pools = [marks, parts, whole, hangul, [0x41, 0x65, 0x20, 0x31]]
+        texts.append("".join(chr(rng.choice(rng.choices(pools, (7, 5, 3, 3, 2))[0]))
+                             for _ in range(rng.randint(2, 9))))
+    return texts
+
+
+def write_texts():
+    """What unicodedata2's own algorithm makes of them."""
+    folder = os.path.join(HERE, "fixtures", "unicode")
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, "normal.jsonl"), "w", encoding="ascii") as file:
+        for text in hard_texts():
+            line = {form: ucd.normalize(form, text) for form in ("NFC", "NFD", "NFKC", "NFKD")}
+            file.write(json.dumps({"text": text, **line}) + "\n")
+
+
 if __name__ == "__main__":
     check()
     write_categories()
     write_decompositions()
+    write_texts()
     sys.stderr.write(f"Unicode {ucd.unidata_version}; lower case from {unicodedata.unidata_version}\n")
