@@ -259,24 +259,83 @@ typedef enum plens_positions {
     PLENS_POSITIONS_LAST = 1 /* the last position of each prompt */
 } plens_positions;
 
-/* Points of the forward pass that a hook can read, values [n_rows, width] in float.
+/* Points of the forward pass that a hook can see and change, in the order in which they come. A
+ * row's values are `width` floats, at points with heads [n_heads, width / n_heads]. H is n_heads, K
+ * n_kv_heads, D head_dim. In the other two's names b = l - 1: they count blocks from 0.
  *
- *   point       blocks  width       TransformerLens               Transformers
- *   EMBED       -       d_model     hook_embed                    hidden_states[0]
- *   RESID_PRE   1..L    d_model     blocks.{l-1}.hook_resid_pre   hidden_states[l-1]
- *   RESID_MID   1..L    d_model     blocks.{l-1}.hook_resid_mid   -
- *   RESID_POST  1..L    d_model     blocks.{l-1}.hook_resid_post  hidden_states[l], l < L
- *   FINAL_NORM  -       d_model     ln_final, after its weight    hidden_states[L]
- *   LOGITS      -       vocab_size  -                             logits
- */
+ *   point          a row       TransformerLens                Transformers
+ *   EMBED          d_model     hook_embed                     embed_tokens; hidden_states[0]
+ *                              blocks.b.                      layers.b. (the module's output)
+ *   RESID_PRE      d_model     hook_resid_pre                 hidden_states[b]
+ *   ATTN_NORM      d_model     ln1.hook_normalized (1)        input_layernorm
+ *   Q              H, D        attn.hook_q                    self_attn.q_proj
+ *   K              K, D        attn.hook_k                    self_attn.k_proj
+ *   V              K, D        attn.hook_v                    self_attn.v_proj
+ *   Q_ROT          H, D        attn.hook_rot_q                - (after q_norm, if any, and RoPE)
+ *   K_ROT          K, D        attn.hook_rot_k                - (after k_norm, if any, and RoPE)
+ *   ATTN_SCORES    H, keys     attn.hook_attn_scores (2)      -
+ *   ATTN_PATTERN   H, keys     attn.hook_pattern              attentions[b]
+ *   Z              H, D        attn.hook_z                    self_attn.o_proj, its input
+ *   HEAD_OUT       H, d_model  attn.hook_result               - (the head's share of o_proj)
+ *   ATTN_OUT       d_model     hook_attn_out                  self_attn
+ *   RESID_MID      d_model     hook_resid_mid                 post_attention_layernorm, its input
+ *   MLP_NORM       d_model     ln2.hook_normalized (1)        post_attention_layernorm
+ *   MLP_GATE       d_ff        mlp.hook_pre                   mlp.gate_proj
+ *   MLP_UP         d_ff        mlp.hook_pre_linear            mlp.up_proj
+ *   MLP_ACT        d_ff        -                              mlp.act_fn
+ *   MLP_POST       d_ff        mlp.hook_post                  mlp.down_proj, its input
+ *   MLP_OUT        d_model     hook_mlp_out                   mlp
+ *   RESID_POST     d_model     hook_resid_post                hidden_states[l], l < L
+ *
+ *   FINAL_NORM     d_model     ln_final.hook_normalized (1)   norm; hidden_states[L]
+ *   LOGITS         vocab_size  -                              lm_head; logits
+ *
+ * (1) theirs is before the norm's weight, ours after it. (2) Scaled; theirs is after the mask
+ * (-inf), ours before it. `keys` are the positions 0.. of the row's own prompt, as many as the
+ * call's longest row needs: n_keys = width / n_heads. What a row does not attend to is 0, written
+ * there or not. */
 typedef enum plens_point {
     PLENS_EMBED = 1,
-    PLENS_RESID_PRE = 2,
-    PLENS_RESID_MID = 3,
-    PLENS_RESID_POST = 4,
-    PLENS_FINAL_NORM = 5,
-    PLENS_LOGITS = 6
+    PLENS_RESID_PRE,
+    PLENS_ATTN_NORM,
+    PLENS_Q,
+    PLENS_K,
+    PLENS_V,
+    PLENS_Q_ROT,
+    PLENS_K_ROT,
+    PLENS_ATTN_SCORES,
+    PLENS_ATTN_PATTERN,
+    PLENS_Z,
+    PLENS_HEAD_OUT,
+    PLENS_ATTN_OUT,
+    PLENS_RESID_MID,
+    PLENS_MLP_NORM,
+    PLENS_MLP_GATE,
+    PLENS_MLP_UP,
+    PLENS_MLP_ACT,
+    PLENS_MLP_POST,
+    PLENS_MLP_OUT,
+    PLENS_RESID_POST,
+    PLENS_FINAL_NORM,
+    PLENS_LOGITS
 } plens_point;
+
+typedef struct plens_point_info {
+    const char *name;  /* "resid_mid" */
+    int in_block;      /* 1: every block has it; 0: embed, final_norm, logits */
+    size_t n_heads;    /* heads in a row, 0 for points without */
+    size_t head_width; /* floats of a head, or of the row; 0: one for each key */
+} plens_point_info;
+
+/* "resid_mid", …; NULL for a value that is no point. */
+const char *plens_point_name(plens_point point);
+
+/* The point of this name; ARGUMENT, listing all names, if there is none. */
+plens_status plens_point_find(const char *name, plens_point *point, plens_error *error);
+
+/* A point's shape in a model; ARGUMENT for a value that is no point. */
+plens_status plens_point_describe(const plens_model *model, plens_point point,
+                                  plens_point_info *info, plens_error *error);
 
 /* Prompts that begin alike share rows: a row is one distinct prefix, computed once. */
 typedef struct plens_row {
@@ -289,20 +348,40 @@ typedef struct plens_activations {
     plens_point point;
     size_t layer; /* the block, 1..L; 0 for points without one */
     size_t n_rows, width;
-    const plens_row *rows; /* [n_rows] */
-    const float *values;   /* [n_rows, width] */
+    const plens_row *rows;      /* [n_rows] */
+    float *values;              /* [n_rows, width]; to be changed by hooks that say `writes` only */
+    size_t first_head, n_heads; /* those in a row, from 0; n_heads 0 at points without heads */
 } plens_activations;
 
 /* Called with each distinct row once for each point and block asked for; a block's rows may come
  * in several calls. Returns 0 to go on; anything else ends the run with PLENS_CANCELLED. */
 typedef int plens_hook_fn(void *user, const plens_activations *activations);
 
+/* Who is called where. All zero after `fn` and `user`: everywhere, to look only. In the ranges
+ * below n 0 means all from the first on. Rows and heads that are not asked for are neither copied
+ * nor shown, and points that no hook asks for cost nothing.
+ *
+ * Writing. What a hook with `writes` leaves in `values` is what the run goes on with, and what
+ * later hooks on the same point see (hooks are called in their order). Values left as they are
+ * change no bit of anything.
+ * - A write concerns one prompt: rows are shared only before the first position that a writing hook
+ *   asks for, in the prompts that it asks for. A row it sees has n_prompts 1. Name the prompts and
+ *   positions, and the others go on sharing.
+ * - HEAD_OUT: where a row's values were changed, ATTN_OUT is the sum of its heads, ascending, plus
+ *   o_proj's bias.
+ * - ATTN_SCORES: -INFINITY stops a query from attending to a key; a query all of whose scores are
+ *   -INFINITY attends to nothing, its pattern is 0.
+ * - The lens reads RESID_POST as hooks leave it. Of FINAL_NORM and LOGITS it knows nothing. */
 typedef struct plens_hook {
     plens_point point;
     size_t first_layer, last_layer; /* blocks; 0 and 0: all */
     plens_positions positions;
     plens_hook_fn *fn;
     void *user;
+    int writes;
+    size_t first_position, n_positions; /* with PLENS_POSITIONS_ALL */
+    size_t first_prompt, n_prompts;     /* rows that one of these prompts has */
+    size_t first_head, n_heads;         /* at points with heads */
 } plens_hook;
 
 /* One token as the lens sees it. */
@@ -362,8 +441,8 @@ typedef struct plens_run_options {
 /* Runs the prompts through the model, layer by layer, the whole batch together; weights are read
  * from disk once for each part that fits the context's memory budget. Prompts may be of any
  * lengths; there is no padding. options may be NULL (then nothing can be seen).
- * Errors: ARGUMENT (no prompts, an empty one, an id or a layer out of range), MEMORY, IO (a shard
- * that is shorter than when it was opened), CANCELLED. */
+ * Errors: ARGUMENT (no prompts, an empty one, an id, layer, position, prompt or head out of range),
+ * MEMORY, IO (a shard that is shorter than when it was opened), CANCELLED. */
 plens_status plens_run(plens_context *context, const plens_model *model,
                        const plens_prompt *prompts, size_t n_prompts,
                        const plens_run_options *options, plens_error *error);

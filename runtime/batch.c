@@ -12,6 +12,8 @@ static size_t common_prefix(const plens__leaf *a, const plens__leaf *b) {
 
 static int compare_leaves(const void *left, const void *right) {
     const plens__leaf *a = left, *b = right;
+    if ((a->own > 0) != (b->own > 0))
+        return a->own > 0 ? 1 : -1;
     size_t i = common_prefix(a, b);
     if (i < a->n_ids && i < b->n_ids)
         return a->ids[i] < b->ids[i] ? -1 : 1;
@@ -24,9 +26,17 @@ void plens__leaves_sort(plens__leaf *leaves, size_t n) {
     qsort(leaves, n, sizeof *leaves, compare_leaves);
 }
 
-/* How many positions leaf i shares with the one before it. Equal prompts share all. */
+/* How many positions leaf i shares with the one before it. Equal prompts share all, unless some are
+ * their own. */
 static size_t shared_depth(const plens__leaf *leaves, size_t i, int first, int share) {
-    return first || !share ? 0 : common_prefix(&leaves[i - 1], &leaves[i]);
+    if (first || !share)
+        return 0;
+    size_t depth = common_prefix(&leaves[i - 1], &leaves[i]);
+    for (size_t j = i - 1; j <= i; j++) {
+        if (depth > leaves[j].n_ids - leaves[j].own)
+            depth = leaves[j].n_ids - leaves[j].own;
+    }
+    return depth;
 }
 
 void plens__batch_size_add(plens__batch_size *size, const plens__leaf *leaves, size_t i, int first,

@@ -24,6 +24,7 @@ typedef struct plens__leaf {
     size_t prompt; /* its index in the caller's array */
     size_t branch; /* that holds its last row */
     size_t end;    /* its slot among the batch's ends */
+    size_t own;    /* so many of its last positions are shared with no other prompt */
 } plens__leaf;
 
 typedef struct plens__branch {
@@ -66,7 +67,8 @@ typedef struct plens__batch {
     plens__selection ends;   /* the last rows of prompts; served: the prompts that end there */
 } plens__batch;
 
-/* Sorts leaves by tokens, shorter first, equal ones by their prompt's index. */
+/* Sorts leaves by tokens, shorter first, equal ones by their prompt's index; those with positions
+ * of their own after the others, whose sharing they would interrupt. */
 void plens__leaves_sort(plens__leaf *leaves, size_t n);
 
 /* Adds leaves[i] to the size of a batch whose last prompt so far is leaves[i - 1] (first: none).

@@ -2,9 +2,8 @@
  * every row, then the rest for the rows that are to be finished. */
 #include "runtime/fp.h"
 
-#include "runtime/pass.h"
+#include "runtime/attention.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Rows in one item of row-wise work. */
@@ -15,10 +14,11 @@ typedef struct sweep {
     plens__pass *pass;
     const plens__block *block;
     const plens__selection *selection;
+    size_t layer;
     size_t slot, n;
-    size_t window;
-    size_t first_piece; /* of the selection, within the sweep */
-    const float *x;     /* [n, d_model] the rows' residual stream */
+    const float *x;      /* [n, d_model] the rows' residual stream */
+    plens_status status; /* of the hooks so far */
+    plens_error *error;
     /* operands of the row-wise tasks */
     const float *weight;
     float *heads;
@@ -89,91 +89,21 @@ static void activate_task(void *arg, size_t item, int thread) {
                                         pass->gate + r * d_ff);
 }
 
-/* ---- attention ---- */
-
-/* K and V of one head for positions first.. of a path: row j at k + j * stride. */
-typedef struct head_view {
-    const float *k, *v;
-    size_t stride;
-} head_view;
-
-/* Copies positions [first, first + n) of one head from all along the path to scratch. */
-static void gather_path(const plens__pass *pass, size_t branch, size_t first, size_t n,
-                        size_t column, float *k, float *v) {
-    const plens__config *config = &pass->model->config;
-    size_t width = config->n_kv_heads * config->head_dim, end = first + n;
-    while (end > first) {
-        const plens__branch *b = &pass->batch.branches[branch];
-        for (; end > first && end > b->depth; end--) {
-            size_t from = (b->row + (end - 1 - b->depth)) * width + column;
-            size_t to = (end - 1 - first) * config->head_dim;
-            memcpy(k + to, pass->k + from, config->head_dim * sizeof(float));
-            memcpy(v + to, pass->v + from, config->head_dim * sizeof(float));
-        }
-        branch = b->parent;
-    }
+static void silu_task(void *arg, size_t item, int thread) {
+    const sweep *s = arg;
+    size_t d_ff = s->pass->model->config.d_ff, end = smaller((item + 1) * ROW_GROUP, s->n);
+    (void)thread;
+    for (size_t r = item * ROW_GROUP; r < end; r++)
+        s->pass->engine->kernels->silu(s->pass->gate + r * d_ff, d_ff);
 }
 
-/* Positions [first, end) of one head: in place where they lie in one branch, else gathered. */
-static head_view view_head(const plens__pass *pass, const plens__branch *branch, size_t index,
-                           size_t first, size_t end, size_t kv_head, float *scratch) {
-    const plens__config *config = &pass->model->config;
-    size_t width = config->n_kv_heads * config->head_dim, column = kv_head * config->head_dim;
-    if (first >= branch->depth) {
-        size_t at = (branch->row + (first - branch->depth)) * width + column;
-        return (head_view){pass->k + at, pass->v + at, width};
-    }
-    float *k = scratch, *v = scratch + pass->batch.size.longest * config->head_dim;
-    gather_path(pass, index, first, end - first, column, k, v);
-    return (head_view){k, v, config->head_dim};
-}
-
-/* Item: one piece of consecutive rows, one KV head; all query heads that share it. */
-static void attend_task(void *arg, size_t item, int thread) {
+static void multiply_task(void *arg, size_t item, int thread) {
     const sweep *s = arg;
     const plens__pass *pass = s->pass;
-    const plens__config *config = &pass->model->config;
-    size_t head_dim = config->head_dim, group = config->n_heads / config->n_kv_heads;
-    size_t kv_head = item % config->n_kv_heads;
-    const plens__piece *piece = &s->selection->pieces[s->first_piece + item / config->n_kv_heads];
-    const plens__branch *branch = &pass->batch.branches[piece->branch];
-    float scale = (float)(1.0 / sqrt((double)head_dim));
-    float *scores = (float *)(void *)(pass->attention + (size_t)thread * pass->attention_bytes);
-    size_t start = branch->depth + (piece->row - branch->row); /* position of the first query */
-    size_t first = s->window > 0 && start + 1 > s->window ? start + 1 - s->window : 0;
-    head_view view = view_head(pass, branch, piece->branch, first, start + piece->n_rows, kv_head,
-                               scores + pass->batch.size.longest);
-    for (size_t r = 0; r < piece->n_rows; r++) {
-        size_t position = start + r;
-        size_t from = s->window > 0 && position + 1 > s->window ? position + 1 - s->window : 0;
-        const float *k = view.k + (from - first) * view.stride;
-        const float *v = view.v + (from - first) * view.stride;
-        size_t row = (piece->slot - s->slot + r) * config->n_heads + kv_head * group;
-        for (size_t h = 0; h < group; h++)
-            pass->engine->kernels->attend(pass->q + (row + h) * head_dim, k, view.stride, v,
-                                          view.stride, position + 1 - from, head_dim, scale, scores,
-                                          pass->z + (row + h) * head_dim);
-    }
-}
-
-/* The first piece at or after a slot. */
-static size_t piece_at(const plens__selection *selection, size_t slot) {
-    size_t low = 0, high = selection->n_pieces;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (selection->pieces[middle].slot < slot)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-static void attend(sweep *s) {
-    size_t end = piece_at(s->selection, s->slot + s->n);
-    s->first_piece = piece_at(s->selection, s->slot);
-    plens__parallel(s->pass->engine, (end - s->first_piece) * s->pass->model->config.n_kv_heads,
-                    attend_task, s);
+    size_t d_ff = pass->model->config.d_ff, end = smaller((item + 1) * ROW_GROUP, s->n);
+    (void)thread;
+    for (size_t r = item * ROW_GROUP; r < end; r++)
+        pass->engine->kernels->multiply(pass->gate + r * d_ff, pass->up + r * d_ff, d_ff);
 }
 
 /* ---- the two sweeps ---- */
@@ -196,6 +126,14 @@ static void rotate(sweep *s, float *heads, size_t n_heads, const float *head_nor
     for_rows(s, rotate_task);
 }
 
+/* Shows values [n, width] of the sweep's rows to the hooks, unless one has stopped the run. */
+static void show(sweep *s, plens_point point, float *values) {
+    size_t width = plens__point_width(&s->pass->model->config, point, 0);
+    if (s->status == PLENS_OK)
+        s->status = plens__pass_hooks(s->pass, point, s->layer, s->selection, s->slot, s->n, values,
+                                      width, s->error);
+}
+
 /* K and V of rows [slot, slot + n) of all. */
 static void keys_and_values(sweep *s) {
     plens__pass *pass = s->pass;
@@ -203,9 +141,29 @@ static void keys_and_values(sweep *s) {
     size_t width = config->n_kv_heads * config->head_dim;
     s->x = pass->x + s->slot * config->d_model;
     normalize(s, s->block->attn_norm);
+    show(s, PLENS_ATTN_NORM, pass->norm);
+    if (pass->attn_norm != NULL) /* queries are made of it in the second sweep */
+        memcpy(pass->attn_norm + s->slot * config->d_model, pass->norm,
+               s->n * config->d_model * sizeof(float));
     apply(s, &s->block->k, pass->norm, pass->k + s->slot * width);
     apply(s, &s->block->v, pass->norm, pass->v + s->slot * width);
+    show(s, PLENS_K, pass->k + s->slot * width);
+    show(s, PLENS_V, pass->v + s->slot * width);
     rotate(s, pass->k + s->slot * width, config->n_kv_heads, s->block->k_norm);
+    show(s, PLENS_K_ROT, pass->k + s->slot * width);
+}
+
+/* The rows' attn_norm as the first sweep left it. */
+static void normalize_again(sweep *s) {
+    plens__pass *pass = s->pass;
+    size_t d = pass->model->config.d_model;
+    if (pass->attn_norm == NULL) {
+        normalize(s, s->block->attn_norm);
+        return;
+    }
+    for (size_t i = 0; i < s->n; i++)
+        memcpy(pass->norm + i * d, pass->attn_norm + row_at(s->selection, s->slot + i) * d,
+               d * sizeof(float));
 }
 
 /* x += what pass->norm holds. */
@@ -216,21 +174,45 @@ static void add_to_residual(sweep *s, float *x) {
 
 static void attention(sweep *s, float *x) {
     plens__pass *pass = s->pass;
-    normalize(s, s->block->attn_norm);
+    normalize_again(s);
     apply(s, &s->block->q, pass->norm, pass->q);
+    show(s, PLENS_Q, pass->q);
     rotate(s, pass->q, pass->model->config.n_heads, s->block->q_norm);
-    attend(s);
+    show(s, PLENS_Q_ROT, pass->q);
+    if (s->status == PLENS_OK)
+        s->status = plens__pass_attend(pass, s->layer, s->selection, s->slot, s->n, s->error);
+    show(s, PLENS_Z, pass->z);
     apply(s, &s->block->o, pass->z, pass->norm);
+    if (s->status == PLENS_OK)
+        s->status = plens__pass_head_out(pass, &s->block->o, s->layer, s->selection, s->slot, s->n,
+                                         s->error);
+    show(s, PLENS_ATTN_OUT, pass->norm);
     add_to_residual(s, x);
+}
+
+/* gate = silu(gate) up, in two steps if a hook wants to see the first. */
+static void activate(sweep *s) {
+    if (!plens__pass_wants(s->pass->options, PLENS_MLP_ACT, s->layer)) {
+        for_rows(s, activate_task);
+        return;
+    }
+    for_rows(s, silu_task);
+    show(s, PLENS_MLP_ACT, s->pass->gate);
+    for_rows(s, multiply_task);
 }
 
 static void mlp(sweep *s, float *x) {
     plens__pass *pass = s->pass;
     normalize(s, s->block->mlp_norm);
+    show(s, PLENS_MLP_NORM, pass->norm);
     apply(s, &s->block->gate, pass->norm, pass->gate);
+    show(s, PLENS_MLP_GATE, pass->gate);
     apply(s, &s->block->up, pass->norm, pass->up);
-    for_rows(s, activate_task);
+    show(s, PLENS_MLP_UP, pass->up);
+    activate(s);
+    show(s, PLENS_MLP_POST, pass->gate);
     apply(s, &s->block->down, pass->gate, pass->norm);
+    show(s, PLENS_MLP_OUT, pass->norm);
     add_to_residual(s, x);
 }
 
@@ -245,7 +227,7 @@ static void move_rows(const sweep *s, int back) {
 }
 
 /* The rest of the block for slots [slot, slot + n) of s->selection. */
-static plens_status finish_rows(sweep *s, size_t layer, plens_error *error) {
+static void finish_rows(sweep *s) {
     plens__pass *pass = s->pass;
     size_t d = pass->model->config.d_model;
     int gathered = s->selection->rows != NULL;
@@ -254,14 +236,10 @@ static plens_status finish_rows(sweep *s, size_t layer, plens_error *error) {
         move_rows(s, 0);
     s->x = x;
     attention(s, x);
-    plens_status status =
-        plens__pass_hooks(pass, PLENS_RESID_MID, layer, s->selection, s->slot, s->n, x, d, error);
-    if (status != PLENS_OK)
-        return status;
+    show(s, PLENS_RESID_MID, x);
     mlp(s, x);
     if (gathered)
         move_rows(s, 1);
-    return PLENS_OK;
 }
 
 /* Multiply-adds of one row in K and V, and in the rest of a block (attention's pairs aside). */
@@ -277,23 +255,25 @@ plens_status plens__pass_block(plens__pass *pass, const plens__block *block, siz
     const plens__config *config = &pass->model->config;
     const plens__selection *finished =
         layer == config->n_layers ? pass->finished : &pass->batch.all;
-    sweep s = {.pass = pass, .block = block, .window = config->windows[layer - 1]};
+    sweep s = {.pass = pass, .block = block, .layer = layer, .error = error};
     s.selection = &pass->batch.all;
     for (s.slot = 0; s.slot < s.selection->count; s.slot += s.n) {
         s.n = smaller(PLENS__CHUNK_ROWS, s.selection->count - s.slot);
         keys_and_values(&s);
-        plens_status status = plens__pass_progress(pass, (double)s.n * row_work(config, 0), error);
-        if (status != PLENS_OK)
-            return status;
+        if (s.status == PLENS_OK)
+            s.status = plens__pass_progress(pass, (double)s.n * row_work(config, 0), error);
+        if (s.status != PLENS_OK)
+            return s.status;
     }
     s.selection = finished;
     for (s.slot = 0; s.slot < s.selection->count; s.slot += s.n) {
         s.n = smaller(PLENS__CHUNK_ROWS, s.selection->count - s.slot);
-        plens_status status = finish_rows(&s, layer, error);
-        if (status == PLENS_OK)
-            status = plens__pass_progress(pass, (double)s.n * row_work(config, 1), error);
-        if (status != PLENS_OK)
-            return status;
+        finish_rows(&s);
+        double work = row_work(config, 1) + plens__head_out_work(pass, layer);
+        if (s.status == PLENS_OK)
+            s.status = plens__pass_progress(pass, (double)s.n * work, error);
+        if (s.status != PLENS_OK)
+            return s.status;
     }
     return PLENS_OK;
 }

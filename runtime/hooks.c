@@ -19,21 +19,7 @@ plens_status plens__pass_progress(plens__pass *pass, double work, plens_error *e
                        n_layers);
 }
 
-static int hook_wants(const plens_hook *hook, plens_point point, size_t layer) {
-    if (hook->point != point)
-        return 0;
-    if (layer == 0 || (hook->first_layer == 0 && hook->last_layer == 0))
-        return 1;
-    return layer >= hook->first_layer && layer <= hook->last_layer;
-}
-
-int plens__pass_wants(const plens_run_options *options, plens_point point, size_t layer) {
-    for (size_t i = 0; i < options->n_hooks; i++) {
-        if (hook_wants(&options->hooks[i], point, layer))
-            return 1;
-    }
-    return 0;
-}
+/* ---- hooks ---- */
 
 static plens_status call_hook(const plens_hook *hook, const plens_activations *activations,
                               plens_error *error) {
@@ -56,40 +42,117 @@ static size_t end_at(const plens__batch *batch, size_t row) {
     return low;
 }
 
-/* Shows a hook those of rows [row, row + n) that end a prompt, gathered. */
-static plens_status call_with_ends(plens__pass *pass, const plens_hook *hook, size_t row,
-                                   plens_activations activations, plens_error *error) {
-    const plens__batch *batch = &pass->batch;
-    const float *values = activations.values;
-    size_t width = activations.width, room = pass->gathered_floats / width;
-    size_t end = end_at(batch, row), stop = end_at(batch, row + activations.n_rows);
-    activations.values = pass->gathered;
-    while (end < stop) {
-        size_t n = stop - end < room ? stop - end : room;
-        for (size_t i = 0; i < n; i++)
-            memcpy(pass->gathered + i * width, values + (batch->ends.rows[end + i] - row) * width,
-                   width * sizeof(float));
-        activations.rows = batch->ends.served + end;
-        activations.n_rows = n;
-        plens_status status = call_hook(hook, &activations, error);
+static int serves_chosen(const plens_hook *hook, const plens_row *row) {
+    for (size_t i = 0; i < row->n_prompts; i++) {
+        if (plens__in_range(row->prompts[i], hook->first_prompt, hook->n_prompts))
+            return 1;
+    }
+    return 0;
+}
+
+/* What a hook sees of a call: some of the rows, and of each the same columns. */
+typedef struct pick {
+    plens__pass *pass;
+    const plens_hook *hook;
+    const plens_activations *all; /* the rows there are */
+    const plens__selection *selection;
+    size_t slot;           /* of the first of them */
+    size_t end;            /* the next of the batch's ends, for a hook on last positions */
+    size_t column, width;  /* the heads that it asks for */
+    size_t first, n_heads; /* the same in heads */
+    size_t n;              /* rows gathered so far */
+} pick;
+
+static void pick_heads(pick *p) {
+    size_t n_heads = p->all->n_heads, wanted = p->hook->n_heads;
+    p->width = p->all->width;
+    if (n_heads == 0)
+        return;
+    p->first = p->hook->first_head;
+    p->n_heads = wanted > 0 ? wanted : n_heads - p->first;
+    p->column = p->first * (p->all->width / n_heads);
+    p->width = p->n_heads * (p->all->width / n_heads);
+}
+
+/* Row i of the call as the hook sees it, or NULL if it does not ask for it. Call with i ascending.
+ */
+static const plens_row *pick_row(pick *p, size_t i) {
+    const plens__selection *ends = &p->pass->batch.ends;
+    const plens_row *row = &p->all->rows[i];
+    if (p->hook->positions == PLENS_POSITIONS_LAST && p->selection != ends) {
+        if (p->end == ends->count || ends->rows[p->end] != p->slot + i)
+            return NULL;
+        row = &ends->served[p->end++];
+    }
+    if (!plens__in_range(row->position, p->hook->first_position, p->hook->n_positions))
+        return NULL;
+    return serves_chosen(p->hook, row) ? row : NULL;
+}
+
+/* Shows the hook the rows gathered and puts them back if it may have changed them. */
+static plens_status show_picked(pick *p, plens_error *error) {
+    plens__pass *pass = p->pass;
+    plens_activations some = *p->all;
+    some.n_rows = p->n;
+    some.width = p->width;
+    some.rows = pass->gathered_rows;
+    some.values = pass->gathered;
+    some.first_head = p->first;
+    some.n_heads = p->n_heads;
+    plens_status status = p->n == 0 ? PLENS_OK : call_hook(p->hook, &some, error);
+    for (size_t i = 0; i < p->n && p->hook->writes; i++)
+        memcpy(p->all->values + pass->gathered_from[i] * p->all->width + p->column,
+               pass->gathered + i * p->width, p->width * sizeof(float));
+    p->n = 0;
+    return status;
+}
+
+static plens_status call_with_some(pick *p, plens_error *error) {
+    plens__pass *pass = p->pass;
+    size_t room = pass->gathered_floats / p->width;
+    if (room > PLENS__GATHERED_ROWS)
+        room = PLENS__GATHERED_ROWS;
+    for (size_t i = 0; i < p->all->n_rows; i++) {
+        const plens_row *row = pick_row(p, i);
+        if (row == NULL)
+            continue;
+        memcpy(pass->gathered + p->n * p->width, p->all->values + i * p->all->width + p->column,
+               p->width * sizeof(float));
+        pass->gathered_rows[p->n] = *row;
+        pass->gathered_from[p->n++] = i;
+        plens_status status = p->n < room ? PLENS_OK : show_picked(p, error);
         if (status != PLENS_OK)
             return status;
-        end += n;
     }
-    return PLENS_OK;
+    return show_picked(p, error);
+}
+
+/* 1 if a hook asks for all that there is: it then sees it in place. */
+static int takes_all(const pick *p) {
+    const plens_hook *hook = p->hook;
+    int last = hook->positions == PLENS_POSITIONS_LAST;
+    return (!last || p->selection == &p->pass->batch.ends) && hook->first_position == 0 &&
+           hook->n_positions == 0 && hook->first_prompt == 0 && hook->n_prompts == 0 &&
+           p->width == p->all->width;
 }
 
 plens_status plens__pass_hooks(plens__pass *pass, plens_point point, size_t layer,
                                const plens__selection *selection, size_t slot, size_t n,
-                               const float *values, size_t width, plens_error *error) {
-    plens_activations activations = {point, layer, n, width, selection->served + slot, values};
+                               float *values, size_t width, plens_error *error) {
+    plens_activations all = {.point = point, .layer = layer, .n_rows = n, .width = width};
+    all.rows = selection->served + slot;
+    all.values = values;
+    all.n_heads = plens__point_heads(&pass->model->config, point);
     for (size_t i = 0; i < pass->options->n_hooks; i++) {
         const plens_hook *hook = &pass->options->hooks[i];
-        if (!hook_wants(hook, point, layer))
+        if (!plens__hook_wants(hook, point, layer))
             continue;
-        int gather = hook->positions == PLENS_POSITIONS_LAST && selection == &pass->batch.all;
-        plens_status status = gather ? call_with_ends(pass, hook, slot, activations, error)
-                                     : call_hook(hook, &activations, error);
+        pick p = {.pass = pass, .hook = hook, .all = &all, .selection = selection, .slot = slot};
+        if (hook->positions == PLENS_POSITIONS_LAST)
+            p.end = end_at(&pass->batch, slot);
+        pick_heads(&p);
+        plens_status status =
+            takes_all(&p) ? call_hook(hook, &all, error) : call_with_some(&p, error);
         if (status != PLENS_OK)
             return status;
     }

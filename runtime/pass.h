@@ -5,7 +5,11 @@
 #include "runtime/batch.h"
 #include "runtime/engine.h"
 #include "runtime/lens.h"
+#include "runtime/points.h"
 #include "runtime/weights.h"
+
+/* Rows that are picked for a hook together, at most. */
+#define PLENS__GATHERED_ROWS 1024
 
 typedef struct plens__pass {
     const plens__engine *engine;
@@ -27,8 +31,19 @@ typedef struct plens__pass {
     float *gate, *up; /* [chunk, d_ff] */
     float *logits;    /* [logit_rows, vocab_size] for the LOGITS hook */
     size_t logit_rows;
-    float *gathered; /* [gathered_floats] rows picked for a hook */
+
+    /* for hooks; NULL unless one wants them: */
+    float *gathered; /* [gathered_floats] rows picked for a hook, or heads of them */
     size_t gathered_floats;
+    plens_row *gathered_rows; /* [PLENS__GATHERED_ROWS] */
+    size_t *gathered_from;    /* [PLENS__GATHERED_ROWS] which rows they are */
+    float *attn_norm;         /* [n_rows, d_model] as hooks left it */
+    float *scores;            /* [score_rows, n_heads, longest] of attn_scores, attn_pattern */
+    size_t score_rows;
+    float *head_out, *head_kept; /* [head_rows, n_heads, d_model]; the same before hooks wrote */
+    void *head_weights;          /* [d_model, head_dim] of o_proj, as in the checkpoint */
+    size_t head_rows;
+
     char *attention; /* [n_threads, attention_bytes] scores and gathered K, V */
     size_t attention_bytes;
 
@@ -40,14 +55,20 @@ typedef struct plens__pass {
 /* Adds work to what is done and asks the caller whether to go on. */
 plens_status plens__pass_progress(plens__pass *pass, double work, plens_error *error);
 
-/* Shows rows [slot, slot + n) of a selection, values [n, width], to the hooks on this point. A hook
- * for last positions gets those of them that end a prompt. */
+/* Shows rows [slot, slot + n) of a selection, values [n, width], to the hooks on this point, each
+ * those of them that it asks for. */
 plens_status plens__pass_hooks(plens__pass *pass, plens_point point, size_t layer,
                                const plens__selection *selection, size_t slot, size_t n,
-                               const float *values, size_t width, plens_error *error);
+                               float *values, size_t width, plens_error *error);
 
-/* 1 if a hook wants this point at this layer. */
-int plens__pass_wants(const plens_run_options *options, plens_point point, size_t layer);
+/* Shows each head's output of slots [slot, slot + n), whose z and attn_out are in pass->z and
+ * pass->norm, to the hooks on head_out; where they change a row, its attn_out is made anew. */
+plens_status plens__pass_head_out(plens__pass *pass, const plens__linear *o, size_t layer,
+                                  const plens__selection *selection, size_t slot, size_t n,
+                                  plens_error *error);
+
+/* Multiply-adds of plens__pass_head_out for one row; 0 where no hook wants it. */
+double plens__head_out_work(const plens__pass *pass, size_t layer);
 
 /* Takes the rows of pass->finished (all rows, unless block is the last) through block `layer`,
  * 1..L. Only K and V are computed for the others. */

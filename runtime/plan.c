@@ -9,12 +9,10 @@ int plens__plan_needs_all_rows(const plens_run_options *options, size_t n_layers
     if (options->lens != NULL && options->lens->positions == PLENS_POSITIONS_ALL)
         return 1;
     for (size_t i = 0; i < options->n_hooks; i++) {
-        plens_run_options one = {.hooks = &options->hooks[i], .n_hooks = 1};
-        if (one.hooks->positions == PLENS_POSITIONS_ALL &&
-            (plens__pass_wants(&one, PLENS_RESID_MID, n_layers) ||
-             plens__pass_wants(&one, PLENS_RESID_POST, n_layers) ||
-             plens__pass_wants(&one, PLENS_FINAL_NORM, 0) ||
-             plens__pass_wants(&one, PLENS_LOGITS, 0)))
+        const plens_hook *hook = &options->hooks[i];
+        size_t layer = plens__point_in_block(hook->point) ? n_layers : 0;
+        if (hook->positions == PLENS_POSITIONS_ALL && !plens__point_of_every_row(hook->point) &&
+            plens__hook_wants(hook, hook->point, layer))
             return 1;
     }
     return 0;
@@ -22,12 +20,56 @@ int plens__plan_needs_all_rows(const plens_run_options *options, size_t n_layers
 
 /* ---- memory ---- */
 
-/* Floats in the buffer of logits for the LOGITS hook, and of rows picked for hooks. */
-#define LOGITS_FLOATS   ((size_t)16 << 20)
+/* Floats in the buffers of logits, attention scores and heads' outputs for hooks (one row, if that
+ * is more), and of rows picked for hooks. */
+#define HOOKED_FLOATS   ((size_t)16 << 20)
 #define GATHERED_FLOATS ((size_t)1 << 18)
 
 static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
+}
+
+/* How many of `rows` rows of `width` floats are shown to hooks together. */
+static size_t rows_together(size_t rows, size_t width) {
+    size_t most = larger(1, HOOKED_FLOATS / width);
+    return rows < most ? rows : most;
+}
+
+/* Buffers that only hooks need; `rows` are those of a chunk. */
+static void carve_hooks(plens__pass *pass, size_t rows, plens__carver *carver) {
+    const plens_run_options *options = pass->options;
+    const plens__config *config = &pass->model->config;
+    size_t longest = pass->batch.size.longest, widest = 0;
+    for (size_t i = 0; i < options->n_hooks; i++)
+        widest = larger(widest, plens__point_width(config, options->hooks[i].point, longest));
+    if (options->n_hooks > 0) {
+        pass->gathered_floats = larger(widest, GATHERED_FLOATS);
+        pass->gathered = plens__carve(carver, pass->gathered_floats, sizeof(float));
+        pass->gathered_rows = plens__carve(carver, PLENS__GATHERED_ROWS, sizeof(plens_row));
+        pass->gathered_from = plens__carve(carver, PLENS__GATHERED_ROWS, sizeof(size_t));
+    }
+    if (plens__pass_wants(options, PLENS_LOGITS, 0)) {
+        pass->logit_rows = rows_together(rows, config->vocab_size);
+        pass->logits = plens__carve(carver, pass->logit_rows, config->vocab_size * sizeof(float));
+    }
+    if (plens__pass_writes(options, PLENS_ATTN_NORM, 0))
+        pass->attn_norm =
+            plens__carve(carver, pass->batch.size.n_rows, config->d_model * sizeof(float));
+    if (plens__pass_wants(options, PLENS_ATTN_SCORES, 0) ||
+        plens__pass_wants(options, PLENS_ATTN_PATTERN, 0)) {
+        size_t width = plens__point_width(config, PLENS_ATTN_SCORES, longest);
+        pass->score_rows = rows_together(rows, width);
+        pass->scores = plens__carve(carver, pass->score_rows, width * sizeof(float));
+    }
+    if (plens__pass_wants(options, PLENS_HEAD_OUT, 0)) {
+        size_t width = plens__point_width(config, PLENS_HEAD_OUT, 0);
+        pass->head_rows = rows_together(rows, width);
+        pass->head_out = plens__carve(carver, pass->head_rows, width * sizeof(float));
+        if (plens__pass_writes(options, PLENS_HEAD_OUT, 0))
+            pass->head_kept = plens__carve(carver, pass->head_rows, width * sizeof(float));
+        pass->head_weights =
+            plens__carve(carver, config->d_model, config->head_dim * sizeof(float));
+    }
 }
 
 /* Buffers whose size does not depend on the number of rows beyond one chunk. */
@@ -35,22 +77,14 @@ static void carve_chunk(plens__pass *pass, plens__carver *carver) {
     const plens__config *config = &pass->model->config;
     const plens__batch_size *size = &pass->batch.size;
     size_t rows = size->n_rows < PLENS__CHUNK_ROWS ? size->n_rows : PLENS__CHUNK_ROWS;
-    size_t heads = config->n_heads * config->head_dim, widest = config->d_model;
+    size_t heads = config->n_heads * config->head_dim;
     pass->active = plens__carve(carver, rows, config->d_model * sizeof(float));
     pass->norm = plens__carve(carver, rows, config->d_model * sizeof(float));
     pass->q = plens__carve(carver, rows, heads * sizeof(float));
     pass->z = plens__carve(carver, rows, heads * sizeof(float));
     pass->gate = plens__carve(carver, rows, config->d_ff * sizeof(float));
     pass->up = plens__carve(carver, rows, config->d_ff * sizeof(float));
-    if (plens__pass_wants(pass->options, PLENS_LOGITS, 0)) {
-        widest = larger(widest, config->vocab_size);
-        pass->logit_rows = larger(1, LOGITS_FLOATS / config->vocab_size);
-        if (pass->logit_rows > rows)
-            pass->logit_rows = rows;
-        pass->logits = plens__carve(carver, pass->logit_rows, config->vocab_size * sizeof(float));
-    }
-    pass->gathered_floats = larger(widest, pass->options->n_hooks > 0 ? GATHERED_FLOATS : 0);
-    pass->gathered = plens__carve(carver, pass->gathered_floats, sizeof(float));
+    carve_hooks(pass, rows, carver);
     plens__carver attention = {NULL, 0, 0}; /* of one thread: scores, then K and V of a head */
     plens__carve(&attention, size->longest * (1 + 2 * config->head_dim), sizeof(float));
     pass->attention_bytes = attention.used;
@@ -139,7 +173,13 @@ plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const pl
         status = plens__fail_memory(error, n_prompts * sizeof(plens__part), "the list of prompts");
     } else {
         for (size_t i = 0; i < n_prompts; i++)
-            plan->leaves[i] = (plens__leaf){prompts[i].ids, prompts[i].n_ids, i, 0, 0};
+            plan->leaves[i] =
+                (plens__leaf){prompts[i].ids,
+                              prompts[i].n_ids,
+                              i,
+                              0,
+                              0,
+                              plens__written_positions(pass->options, i, prompts[i].n_ids)};
         plens__leaves_sort(plan->leaves, n_prompts);
         status = cut_parts(pass, memory, prompts, n_prompts, plan, error);
     }
@@ -158,6 +198,8 @@ double plens__part_work(const plens__pass *pass, const plens__batch_size *size) 
     double kv = 2 * d * (double)config->n_kv_heads * head;
     double rest = 2 * d * (double)config->n_heads * head + 3 * d * (double)config->d_ff;
     double work = rows * (layers * kv + (layers - 1) * rest) + finished * rest;
+    for (size_t layer = 1; layer <= config->n_layers; layer++)
+        work += (layer < config->n_layers ? rows : finished) * plens__head_out_work(pass, layer);
     if (plens__pass_wants(pass->options, PLENS_LOGITS, 0))
         work += finished * unembed;
     if (pass->options->lens != NULL) {

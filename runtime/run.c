@@ -34,37 +34,18 @@ static plens_status check_prompts(const plens_model *model, const plens_prompt *
     return PLENS_OK;
 }
 
-static plens_status check_layers(size_t first, size_t last, size_t n_layers, const char *who,
-                                 plens_error *error) {
-    if ((first == 0 && last == 0) || (first >= 1 && first <= last && last <= n_layers))
-        return PLENS_OK;
-    return plens__fail(error, PLENS_ERROR_ARGUMENT,
-                       "%s asks for layers %zu to %zu, expected them within 1 to %zu", who, first,
-                       last, n_layers);
-}
-
-static plens_status check_options(const plens_model *model, const plens_run_options *options,
+static plens_status check_options(const plens_model *model, const plens_prompt *prompts,
+                                  size_t n_prompts, const plens_run_options *options,
                                   plens_error *error) {
-    size_t n_layers = model->config.n_layers;
-    if (options->hooks == NULL && options->n_hooks > 0)
-        return plens__fail(error, PLENS_ERROR_ARGUMENT, "hooks is NULL");
-    for (size_t i = 0; i < options->n_hooks; i++) {
-        const plens_hook *hook = &options->hooks[i];
-        if (hook->fn == NULL || hook->point < PLENS_EMBED || hook->point > PLENS_LOGITS)
-            return plens__fail(error, PLENS_ERROR_ARGUMENT,
-                               "hook %zu has no function or an unknown point (%d)", i,
-                               (int)hook->point);
-        plens_status status =
-            check_layers(hook->first_layer, hook->last_layer, n_layers, "a hook", error);
-        if (status != PLENS_OK)
-            return status;
-    }
+    plens_status status = plens__hooks_check(&model->config, prompts, n_prompts, options, error);
+    if (status != PLENS_OK)
+        return status;
     if (options->lens == NULL)
         return PLENS_OK;
     if (options->lens->fn == NULL)
         return plens__fail(error, PLENS_ERROR_ARGUMENT, "the lens has no function");
-    return check_layers(options->lens->first_layer, options->lens->last_layer, n_layers, "the lens",
-                        error);
+    return plens__layers_check(options->lens->first_layer, options->lens->last_layer,
+                               model->config.n_layers, "the lens", error);
 }
 
 /* ---- the pass ---- */
@@ -91,8 +72,10 @@ static plens_status run_layer(plens__pass *pass, plens_error *error) {
         status = plens__pass_block(pass, &block, pass->layer, error);
     if (status != PLENS_OK)
         return status;
-    plens__pass_capture(pass, pass->layer);
-    return show_all(pass, PLENS_RESID_POST, pass->layer, error);
+    status = show_all(pass, PLENS_RESID_POST, pass->layer, error);
+    if (status == PLENS_OK) /* the lens reads what hooks leave */
+        plens__pass_capture(pass, pass->layer);
+    return status;
 }
 
 static plens_status run_part(plens__pass *pass, plens__leaf *leaves, plens_error *error) {
@@ -145,7 +128,7 @@ static plens_status begin(const plens__engine *engine, uint64_t memory, const pl
                           plens_error *error) {
     plens_status status = check_prompts(model, prompts, n_prompts, error);
     if (status == PLENS_OK)
-        status = check_options(model, options, error);
+        status = check_options(model, prompts, n_prompts, options, error);
     if (status != PLENS_OK)
         return status;
     memset(pass, 0, sizeof *pass);

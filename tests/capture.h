@@ -131,7 +131,7 @@ static inline plens_run_options capture_options(captures *capture, plens_hook *h
                                                 plens_lens *lens) {
     const plens_point points[3] = {PLENS_EMBED, PLENS_RESID_POST, PLENS_LOGITS};
     for (size_t i = 0; i < 3; i++)
-        hooks[i] = (plens_hook){points[i], 0, 0, PLENS_POSITIONS_ALL, capture_hook, capture};
+        hooks[i] = (plens_hook){.point = points[i], .fn = capture_hook, .user = capture};
     *lens = (plens_lens){capture_lens_result, capture, PLENS_POSITIONS_LAST, CAPTURE_TOP, 0, 0};
     return (plens_run_options){hooks, 3, lens, NULL, NULL, 0};
 }

@@ -35,7 +35,7 @@ static void make_batch(made *m, size_t n, unsigned seed, int share) {
         m->lengths[i] = 1 + next_random(&seed) % (i % 7 == 0 ? 200 : 6);
         for (size_t p = 0; p < m->lengths[i]; p++)
             m->ids[i][p] = (int32_t)(next_random(&seed) % 2);
-        m->leaves[i] = (plens__leaf){m->ids[i], m->lengths[i], i, 0, 0};
+        m->leaves[i] = (plens__leaf){m->ids[i], m->lengths[i], i, 0, 0, 0};
     }
     plens__leaves_sort(m->leaves, n);
     plens__batch_size size = {0};

@@ -241,7 +241,12 @@ static int check_lens(void *user, const plens_lens_result *result) {
 static plens_status ask_for(size_t first, size_t last, agreement *pre, agreement *seen,
                             plens_error *error) {
     plens_context *context = NULL;
-    plens_hook hook = {PLENS_RESID_PRE, first, last, PLENS_POSITIONS_LAST, check_resid_pre, pre};
+    plens_hook hook = {.point = PLENS_RESID_PRE,
+                       .first_layer = first,
+                       .last_layer = last,
+                       .positions = PLENS_POSITIONS_LAST,
+                       .fn = check_resid_pre,
+                       .user = pre};
     plens_lens lens = {check_lens, seen, PLENS_POSITIONS_ALL, 0, first, last};
     plens_run_options options = {&hook, 1, &lens, NULL, NULL, 0};
     plens_status status = plens_context_create(NULL, &context, error);

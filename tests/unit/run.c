@@ -78,19 +78,23 @@ static void every_point_shows_each_row_once(void) {
         for (size_t layer = 1; layer <= (in_block ? o.info.n_layers : 1); layer++) {
             for (int last = 0; last < 2; last++) {
                 seen s = {.n_rows = 0};
-                plens_hook hook = {(plens_point)point,
-                                   in_block ? layer : 0,
-                                   in_block ? layer : 0,
-                                   last ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL,
-                                   see,
-                                   &s};
+                plens_hook hook = {.point = (plens_point)point, .fn = see, .user = &s};
+                hook.first_layer = hook.last_layer = in_block ? layer : 0;
+                hook.positions = last ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL;
                 plens_run_options options = {.hooks = &hook, .n_hooks = 1};
                 CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error),
                          error);
                 CHECK_INT(s.n_rows, last ? N_ENDS : N_ROWS);
                 CHECK_INT(s.point, point);
                 CHECK_INT(s.layer, in_block ? layer : 0);
-                CHECK_INT(s.width, point == PLENS_LOGITS ? o.info.vocab_size : o.info.d_model);
+                plens_point_info info;
+                CHECK_OK(plens_point_describe(o.model, (plens_point)point, &info, &error), error);
+                size_t n_heads = info.n_heads == 0 ? 1 : info.n_heads;
+                if (info.head_width > 0)
+                    CHECK_INT(s.width, n_heads * info.head_width);
+                else /* the last call's keys, one at least */
+                    CHECK(s.width > 0 && s.width % n_heads == 0);
+                CHECK_INT(info.in_block, in_block);
                 for (size_t i = 0; i < N_PROMPTS; i++) {
                     for (size_t p = 0; p < 8; p++) {
                         size_t n = prompts[i].n_ids;
@@ -129,8 +133,11 @@ static void last_positions_are_the_same_bits(void) {
         static kept all, last;
         memset(&all, 0, sizeof all);
         memset(&last, 0, sizeof last);
-        plens_hook hooks[] = {{(plens_point)point, 0, 0, PLENS_POSITIONS_ALL, keep_ends, &all},
-                              {(plens_point)point, 0, 0, PLENS_POSITIONS_LAST, keep_ends, &last}};
+        plens_hook hooks[] = {{.point = (plens_point)point, .fn = keep_ends, .user = &all},
+                              {.point = (plens_point)point,
+                               .positions = PLENS_POSITIONS_LAST,
+                               .fn = keep_ends,
+                               .user = &last}};
         plens_run_options both = {.hooks = hooks, .n_hooks = 2};
         plens_run_options alone = {.hooks = hooks + 1, .n_hooks = 1};
         CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &both, &error), error);
@@ -236,7 +243,7 @@ static void progress_reaches_one(void) {
         seen s = {.n_rows = 0};
         plens_positions positions = last ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL;
         plens_lens lens = {collect, &all, positions, 1, 1, 1};
-        plens_hook hook = {PLENS_LOGITS, 0, 0, positions, see, &s};
+        plens_hook hook = {.point = PLENS_LOGITS, .positions = positions, .fn = see, .user = &s};
         plens_run_options options = {&hook, 1, &lens, tick, &t, 0};
         CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error), error);
         CHECK(t.rising);
@@ -257,7 +264,7 @@ static void any_callback_can_stop_the_run(void) {
         results all = {.stop_at = stop_at};
         seen s = {.stop_at = stop_at};
         plens_lens lens = {collect, &all, PLENS_POSITIONS_ALL, 1, 0, 0};
-        plens_hook hook = {PLENS_RESID_POST, 0, 0, PLENS_POSITIONS_ALL, see, &s};
+        plens_hook hook = {.point = PLENS_RESID_POST, .fn = see, .user = &s};
         plens_run_options by_progress = {.progress = tick, .progress_user = &t};
         plens_run_options by_lens = {.lens = &lens}, by_hook = {.hooks = &hook, .n_hooks = 1};
         CHECK_INT(plens_run(o.context, o.model, prompts, N_PROMPTS, &by_progress, &error),
@@ -300,8 +307,11 @@ static void wrong_calls_are_named(void) {
     for (size_t i = 0; i < 4; i++) {
         results all = {.n = 0};
         seen s = {.n_rows = 0};
-        plens_hook hook = {PLENS_RESID_MID,     ranges[i][0], ranges[i][1],
-                           PLENS_POSITIONS_ALL, see,          &s};
+        plens_hook hook = {.point = PLENS_RESID_MID,
+                           .first_layer = ranges[i][0],
+                           .last_layer = ranges[i][1],
+                           .fn = see,
+                           .user = &s};
         plens_lens lens = {collect, &all, PLENS_POSITIONS_LAST, 1, ranges[i][0], ranges[i][1]};
         plens_run_options by_hook = {.hooks = &hook, .n_hooks = 1}, by_lens = {.lens = &lens};
         CHECK_INT(plens_run(o.context, o.model, prompts, 1, &by_hook, &error),
@@ -310,7 +320,7 @@ static void wrong_calls_are_named(void) {
                   PLENS_ERROR_ARGUMENT);
         CHECK_CONTAINS(error.message, "layers");
     }
-    plens_hook no_point = {(plens_point)77, 0, 0, PLENS_POSITIONS_ALL, see, NULL};
+    plens_hook no_point = {.point = (plens_point)77, .fn = see};
     plens_run_options unknown = {.hooks = &no_point, .n_hooks = 1};
     CHECK_INT(plens_run(o.context, o.model, prompts, 1, &unknown, &error), PLENS_ERROR_ARGUMENT);
     CHECK_CONTAINS(error.message, "77");
@@ -366,8 +376,8 @@ static void the_pass_allocates_nothing(void) {
     opened o;
     CHECK_OK(open_all(&o, &with_faults), error);
     counted c = {&state, 0, 0};
-    plens_hook hooks[] = {{PLENS_EMBED, 0, 0, PLENS_POSITIONS_ALL, count_allocations, &c},
-                          {PLENS_LOGITS, 0, 0, PLENS_POSITIONS_ALL, count_allocations, &c}};
+    plens_hook hooks[] = {{.point = PLENS_EMBED, .fn = count_allocations, .user = &c},
+                          {.point = PLENS_LOGITS, .fn = count_allocations, .user = &c}};
     plens_run_options options = {.hooks = hooks, .n_hooks = 2};
     CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error), error);
     CHECK(c.first > 0);
