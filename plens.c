@@ -11,6 +11,8 @@
 #include "loaders/model.h"
 #include "loaders/table.h"
 #include "loaders/tokenizer.h"
+#include "runtime/audit.h"
+#include "runtime/audit_dump.h"
 #include "runtime/engine.h"
 #include "runtime/run.h"
 
@@ -398,6 +400,33 @@ plens_status plens_json_to_ids(plens_context *context, const char *json, size_t 
         status = ids_of_array(&context->allocator, root, ids, error);
     plens__arena_free(&arena);
     return status;
+}
+
+/* ---- audit ---- */
+
+plens_status plens_dump_open(plens_context *context, const plens_model *model, const char *path,
+                             plens_dump **dump, plens_error *error) {
+    if (context == NULL || model == NULL || path == NULL || dump == NULL)
+        return null_argument(error, "plens_dump_open");
+    return plens__dump_open(&context->allocator, model, path, dump, error);
+}
+
+void plens_dump_close(plens_dump *dump) {
+    plens__dump_close(dump);
+}
+
+const plens_states *plens_dump_states(const plens_dump *dump) {
+    return plens__dump_states(dump);
+}
+
+plens_status plens_audit(plens_context *context, const plens_model *model,
+                         const plens_states *states, const plens_audit_options *options,
+                         plens_audit_result *result, plens_error *error) {
+    static const plens_audit_options defaults;
+    if (context == NULL || model == NULL || states == NULL || result == NULL)
+        return null_argument(error, "plens_audit");
+    return plens__audit_run(&context->engine, model, states, options != NULL ? options : &defaults,
+                            result, error);
 }
 
 /* ---- score ---- */

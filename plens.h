@@ -461,6 +461,93 @@ plens_status plens_run_plan(plens_context *context, const plens_model *model,
                             const plens_prompt *prompts, size_t n_prompts,
                             const plens_run_options *options, plens_plan *plan, plens_error *error);
 
+/* ---- Audit --------------------------------------------------------------------------------- */
+
+/* What another engine computed for one sequence of tokens. Everything is borrowed. */
+typedef struct plens_states {
+    const int32_t *ids; /* [n_ids], n_ids >= 1 */
+    size_t n_ids;
+    const float *const *resid; /* [n_layers + 1] arrays [n_ids, d_model]: the embedding, then the
+                                  output of blocks 1..L */
+    int last_is_normed;        /* 1: the last array went through the final norm, as Transformers'
+                                  hidden_states[L] did */
+    const float *logits;       /* [n_ids, vocab_size], or NULL */
+    const char *source;        /* for messages: a file's name; may be NULL */
+} plens_states;
+
+/* States in a safetensors file: hidden_states.0 .. hidden_states.L (Transformers, the last one
+ * normed) or resid.0 .. resid.L (plens dump), input_ids (I32 or I64), maybe logits; F32, F16 or
+ * BF16, with or without a leading dimension of 1. Read into memory whole.
+ * Errors: IO, MEMORY, FORMAT (a tensor missing, or of another shape or type than the model's). */
+typedef struct plens_dump plens_dump;
+plens_status plens_dump_open(plens_context *context, const plens_model *model, const char *path,
+                             plens_dump **dump, plens_error *error);
+void plens_dump_close(plens_dump *dump);
+const plens_states *plens_dump_states(const plens_dump *dump);
+
+typedef enum plens_verdict {
+    PLENS_AGREES = 0,   /* within the rounding of float32 */
+    PLENS_ROUNDING = 1, /* within the rounding of the precision that the states were made in */
+    PLENS_DEPARTS = 2   /* a mistake */
+} plens_verdict;
+
+typedef enum plens_place {
+    PLENS_PLACE_EMBEDDING = 0,
+    PLENS_PLACE_BLOCK = 1,
+    PLENS_PLACE_FINAL_NORM = 2,
+    PLENS_PLACE_UNEMBED = 3
+} plens_place;
+
+/* One step, judged by itself: the states' own input to it, taken through it in float64, against
+ * the states' output. Distances are |a - b| / |b| (Euclidean), a theirs, b ours. */
+typedef struct plens_audit_row {
+    plens_place place;
+    size_t block;          /* 1..L; 0 for the others. With last_is_normed block L and the final norm
+                              are one step. */
+    double distance;       /* over all positions */
+    double worst;          /* of the worst position */
+    size_t worst_position; /* from 0 */
+    double change;         /* |a - b| over what the step changes, |output - input| (0 if it has no
+                              such) */
+    double rounding;       /* the distance that rounding would make */
+    double excess;         /* the departure in units of what rounding could explain at most */
+    plens_verdict verdict;
+} plens_audit_row;
+
+typedef struct plens_audit_result {
+    plens_verdict verdict;
+    plens_place place;     /* the first that departs, */
+    size_t block;          /* and its number if it is a block */
+    int or_final_norm;     /* 1: the final norm could explain it as well as block L */
+    const char *part;      /* "attention", "MLP", "attention and MLP" …, "" if unknown; static */
+    int explained;         /* 1: `cause` brings the departure down to rounding */
+    char cause[512];       /* what is wrong, or the best guess, or "" */
+    const char *precision; /* that the states were made in: "float32", "bf16" …; static */
+    char text[1024];       /* the verdict in one line: "ok: ...", "rounding: ...",
+                              "departs at block 3: ..." */
+} plens_audit_result;
+
+typedef struct plens_audit_options {
+    double tolerance; /* 0: rounding decides. Else the largest distance of any position at which a
+                         step still agrees. */
+    /* Called for each step in order once all are judged: embedding, blocks 1..L, and the logits if
+     * there are any. Returns 0 to go on; anything else ends the audit with PLENS_CANCELLED. */
+    int (*row)(void *user, const plens_audit_row *row);
+    void *row_user;
+    plens_progress_fn *progress;
+    void *progress_user;
+} plens_audit_options;
+
+/* Says at which step another engine's states depart from the model, and why: re-runs the first bad
+ * block with the mistakes that engines make (epsilons, scales, activations, rotary embeddings,
+ * masks, heads, biases ...) and searches for single wrong weights, until the departure falls to
+ * rounding. options may be NULL. A departure is an answer, not an error: the status is then OK.
+ * Errors: ARGUMENT (an id out of range, a number that is not finite: both named), MEMORY, IO,
+ * CANCELLED. */
+plens_status plens_audit(plens_context *context, const plens_model *model,
+                         const plens_states *states, const plens_audit_options *options,
+                         plens_audit_result *result, plens_error *error);
+
 /* ---- Score --------------------------------------------------------------------------------- */
 
 /* A share of the layers in exact decimal arithmetic: "0.6" is 6/10. */

@@ -6,6 +6,7 @@ int command_score(int argc, char **argv);
 int command_lens(int argc, char **argv);
 int command_dump(int argc, char **argv);
 int command_tokenize(int argc, char **argv);
+int command_audit(int argc, char **argv);
 int command_info(int argc, char **argv);
 
 #endif

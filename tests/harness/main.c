@@ -14,13 +14,14 @@ static const char usage[] =
     "  score     scores persona consistency over questions in TSV files\n"
     "  lens      prints what every layer would say next\n"
     "  dump      writes the residual stream and the logits as safetensors\n"
+    "  audit     says where another engine's states depart from the model\n"
     "  tokenize  turns text into token ids, or back\n"
     "  info      describes a model folder and what would compute it\n"
     "\n"
     "  plens COMMAND --help tells a command's options; plens --version the version.\n"
     "\n"
-    "Exit status: 0 done, 2 wrong usage, 3 bad input or failed I/O, 130 after Ctrl-C,\n"
-    "143 after SIGTERM.\n";
+    "Exit status: 0 done, 1 the audit found a departure, 2 wrong usage, 3 bad input or failed\n"
+    "I/O, 130 after Ctrl-C, 143 after SIGTERM.\n";
 
 typedef struct command {
     const char *name;
@@ -33,7 +34,7 @@ static const command commands[] = {
     {"dump", command_dump},
     {"info", command_info},
     {"tokenize", command_tokenize},
-    {"audit", NULL},
+    {"audit", command_audit},
     {"selftest", NULL},
     {"merge", NULL},
 };

@@ -1,0 +1,62 @@
+/* The audit: plens_audit of plens.h. */
+#ifndef PLENS_RUNTIME_AUDIT_H
+#define PLENS_RUNTIME_AUDIT_H
+
+#include "loaders/model.h"
+#include "runtime/audit_suspects.h"
+
+/* A way in which states can have been made, and what its rounding explains. */
+typedef struct plens__making {
+    const char *name;
+    plens__arithmetic arithmetic;
+} plens__making;
+
+#define PLENS__MAKINGS 3
+
+typedef struct plens__audit {
+    const plens__engine *engine;
+    const plens_model *model;
+    const plens_states *states;
+    const plens_audit_options *options; /* never NULL */
+    plens__weights weights;
+    plens__block block;
+    plens__case c;
+    float *tokens_embedded;       /* [n, d_model] */
+    const plens__making *makings; /* [n_makings] that the states' values allow, least noise first */
+    size_t n_makings, making;     /* the chosen one */
+    plens_audit_row *rows;        /* [n_layers + 2] */
+    plens__excess *excess;        /* [n_layers, PLENS__MAKINGS] */
+    double *rounding;             /* [n_layers, PLENS__MAKINGS] */
+    double *logits_found, *logits_made, *logits_noise; /* [n, PLENS__TILE_IDS] */
+    double *logits_squares;                            /* [2, n] */
+    plens__noise logits_scale;
+} plens__audit;
+
+/* plens_audit of plens.h; options are never NULL. */
+plens_status plens__audit_run(const plens__engine *engine, const plens_model *model,
+                              const plens_states *states, const plens_audit_options *options,
+                              plens_audit_result *result, plens_error *error);
+
+/* The format in which states are kept, or were stored. */
+plens__format plens__format_of(const plens__arithmetic *arithmetic);
+
+/* Fills the row of the embedding; a->c.target holds state 0. */
+plens_status plens__audit_embedding(plens__audit *a, plens_audit_row *row, plens_error *error);
+/* Says what is wrong with it. */
+plens_status plens__explain_embedding(plens__audit *a, plens__finding *finding, plens_error *error);
+
+/* Fills the row of the logits, judged from the last state, which a->c.target holds. */
+plens_status plens__audit_logits(plens__audit *a, plens_audit_row *row, plens_error *error);
+/* Says what is wrong with them; *at_norm: it is the final norm. */
+plens_status plens__explain_logits(plens__audit *a, plens__finding *finding, int *at_norm,
+                                   plens_error *error);
+
+/* Block L and the final norm as one step, begun in a->c: what mistake of the norm would explain
+ * it. */
+void plens__explain_final_norm(plens__audit *a, plens__finding *finding);
+
+/* Distances of [n, d] departures from `made`; change is left 0. Call it outside tasks. */
+void plens__row_measure(plens_audit_row *row, const double *departure, const double *made,
+                        const plens__noise *noise, size_t n, size_t d);
+
+#endif

@@ -1,0 +1,192 @@
+/* One block in float64, every choice of which is a parameter: the audit's reference. It shares no
+ * arithmetic with the forward pass (block.c), so each can tell on the other. Speed matters little:
+ * it runs over the positions of one dump.
+ *
+ * Shapes: n positions; q_width = n_heads * head_dim, kv_width = n_kv_heads * head_dim. */
+#ifndef PLENS_RUNTIME_AUDIT_BLOCK_H
+#define PLENS_RUNTIME_AUDIT_BLOCK_H
+
+#include "runtime/engine.h"
+#include "runtime/weights.h"
+
+/* The parameters of a block. Slots below PLENS__N_LINEAR are matrices. */
+typedef enum plens__slot {
+    PLENS__SLOT_Q,
+    PLENS__SLOT_K,
+    PLENS__SLOT_V,
+    PLENS__SLOT_O,
+    PLENS__SLOT_GATE,
+    PLENS__SLOT_UP,
+    PLENS__SLOT_DOWN,
+    PLENS__N_LINEAR,
+    PLENS__SLOT_BIAS = PLENS__N_LINEAR, /* the bias of matrix s is SLOT_BIAS + s */
+    PLENS__SLOT_ATTN_NORM = 2 * PLENS__N_LINEAR,
+    PLENS__SLOT_MLP_NORM,
+    PLENS__SLOT_Q_NORM,
+    PLENS__SLOT_K_NORM,
+    PLENS__N_SLOTS
+} plens__slot;
+
+/* ---- how numbers are rounded ---- */
+
+typedef enum plens__format {
+    PLENS__EXACT, /* float64 */
+    PLENS__FLOAT,
+    PLENS__HALF,
+    PLENS__BFLOAT
+} plens__format;
+
+/* Where an engine rounds. All zero: nowhere. */
+typedef struct plens__arithmetic {
+    plens__format weights, operands; /* of matrix products */
+    plens__format results;           /* of every operation; sums are then in float */
+    plens__format residual;
+    plens__format stored; /* the dump's: input and output were rounded when they were written */
+    uint64_t seed;        /* 0: to nearest; else stochastic rounding, another for each seed */
+} plens__arithmetic;
+
+/* x in a format. `at` numbers the value for stochastic rounding. */
+double plens__round_to(plens__format format, uint64_t seed, uint64_t at, double x);
+
+/* A number from among those that are rounded to x in a format; another for each seed and `at`. */
+double plens__blur(plens__format format, uint64_t seed, uint64_t at, double x);
+
+/* The distance between neighbours of a format around x. */
+double plens__unit(plens__format format, double x);
+
+/* ---- what a block may do otherwise than the model says ---- */
+
+typedef enum plens__norm_kind {
+    PLENS__NORM_RMS,
+    PLENS__NORM_NO_WEIGHT,
+    PLENS__NORM_WEIGHT_PLUS_ONE,
+    PLENS__NORM_NONE,
+    PLENS__NORM_MEAN, /* LayerNorm: the mean subtracted */
+    PLENS__NORM_OTHER /* with the weight of the block's other norm */
+} plens__norm_kind;
+
+typedef enum plens__activation {
+    PLENS__SILU,
+    PLENS__GELU,
+    PLENS__GELU_TANH,
+    PLENS__GELU_QUICK,
+    PLENS__RELU,
+    PLENS__SIGMOID,
+    PLENS__IDENTITY
+} plens__activation;
+
+typedef enum plens__swap {
+    PLENS__SWAP_NONE,
+    PLENS__SWAP_QUERIES,     /* two query heads */
+    PLENS__SWAP_KEYS,        /* two key heads */
+    PLENS__SWAP_VALUES,      /* two value heads */
+    PLENS__SWAP_KEYS_VALUES, /* both */
+    PLENS__SWAP_OUTPUTS      /* two heads' outputs before o_proj */
+} plens__swap;
+
+/* Adds value to W[row, column], or to element `row` of a vector. */
+typedef struct plens__edit {
+    plens__slot slot;
+    size_t row, column;
+    double value;
+} plens__edit;
+
+#define PLENS__EDITS 8
+
+typedef struct plens__variant {
+    plens__config config; /* rope's parameters are read from here */
+    double attn_eps, mlp_eps, qk_eps;
+    plens__norm_kind attn_norm, mlp_norm;
+    int no_q_norm, no_k_norm, norm_after_rope;
+    double scale; /* of the scores */
+    int no_rope_q, no_rope_k, rope_interleaved, rope_reversed;
+    int shift_q, shift_k; /* added to the positions of queries and keys */
+    size_t window;
+    int look_ahead;   /* a query also sees this many later positions; negative: fewer */
+    int modulo_heads; /* query head h uses KV head h mod n_kv_heads */
+    plens__swap swap;
+    size_t swap_a, swap_b;
+    plens__activation activation;
+    double skip_attn, skip_mlp;          /* factors of the residual that is added back: 1 */
+    double attn_out, mlp_out;            /* factors of what is added to it: 1 */
+    int parallel_mlp;                    /* the MLP reads the block's input */
+    plens__slot matrix[PLENS__N_LINEAR]; /* whose matrix is used */
+    double factor[PLENS__N_LINEAR];      /* of the matrix: 1 */
+    int transposed[PLENS__N_LINEAR];
+    int no_bias[PLENS__N_LINEAR];
+    size_t n_edits;
+    plens__edit edits[PLENS__EDITS];
+} plens__variant;
+
+/* Block `layer` (1..L) as the model says. */
+void plens__variant_of_model(const plens__config *config, size_t layer, plens__variant *variant);
+
+/* ---- running it ---- */
+
+typedef struct plens__trace { /* what a run leaves behind, all [n, …] */
+    double *attn_normed;      /* d_model */
+    double *q, *k, *v;        /* q, k before their norm and rotation */
+    double *q_rotated, *k_rotated;
+    double *z;                  /* q_width: what o_proj reads */
+    double *mid;                /* d_model */
+    double *mlp_normed;         /* d_model */
+    double *gate, *up, *hidden; /* d_ff; hidden is what down_proj reads */
+    double *out;                /* d_model */
+} plens__trace;
+
+typedef struct plens__reference {
+    const plens__engine *engine;
+    const plens__config *config;
+    const plens__block *block;
+    size_t n;
+    double *product; /* [n, widest] */
+    double *scratch; /* [n_threads, scratch_width] */
+    size_t scratch_width;
+} plens__reference;
+
+void plens__trace_carve(const plens__config *config, size_t n, plens__trace *trace,
+                        plens__carver *carver);
+void plens__reference_carve(plens__reference *reference, const plens__engine *engine,
+                            const plens__config *config, size_t n, plens__carver *carver);
+
+/* x [n, d_model] through the block; trace->mid, then trace->out. plens__block_run does both. */
+void plens__block_attention(const plens__reference *reference, const plens__variant *variant,
+                            const plens__arithmetic *arithmetic, const double *x,
+                            plens__trace *trace);
+void plens__block_mlp(const plens__reference *reference, const plens__variant *variant,
+                      const plens__arithmetic *arithmetic, const double *x, plens__trace *trace);
+void plens__block_run(const plens__reference *reference, const plens__variant *variant,
+                      const plens__arithmetic *arithmetic, const double *x, plens__trace *trace);
+
+/* The final norm: `to` [n, d_model]; weight [d_model]. */
+void plens__reference_norm(const plens__reference *reference, plens__norm_kind kind,
+                           const float *weight, const float *other, double eps,
+                           const plens__arithmetic *arithmetic, const double *x, double *to);
+
+/* y [n, n_out] = x W^T, W as in the file; in `arithmetic`. */
+void plens__reference_multiply(const plens__reference *reference, const plens__matrix *matrix,
+                               const plens__arithmetic *arithmetic, const double *x, size_t n,
+                               double *y);
+/* An entry as it lies in the file. */
+double plens__matrix_at(const plens__matrix *matrix, size_t row, size_t column);
+/* y [n, n_in] = x W, for x [n, n_out]; exact. */
+void plens__reference_multiply_back(const plens__reference *reference, const plens__matrix *matrix,
+                                    const double *x, size_t n, double *y);
+
+/* The adjoint of plens__block_run of the model's own block at `trace`: for each linear layer the
+ * gradient of <seed, out> with respect to its output, and with respect to both normed inputs and
+ * what the q/k norms give. [n, …] as in the trace. */
+typedef struct plens__adjoint {
+    double *linear[PLENS__N_LINEAR];
+    double *attn_normed, *mlp_normed; /* d_model */
+    double *q_rotated, *k_rotated;    /* the heads after their norm, before the rotation */
+    double *z, *hidden;               /* what o_proj and down_proj read */
+} plens__adjoint;
+
+void plens__adjoint_carve(const plens__config *config, size_t n, plens__adjoint *adjoint,
+                          plens__carver *carver);
+void plens__block_backward(const plens__reference *reference, const plens__variant *variant,
+                           const double *x, const plens__trace *trace, const double *seed,
+                           plens__adjoint *adjoint);
+
+#endif

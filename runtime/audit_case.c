@@ -1,0 +1,249 @@
+#include "runtime/fp.h"
+
+#include "runtime/audit_case.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "runtime/numeric.h"
+
+/* ---- the size of rounding ---- */
+
+/* Imitated runs whose departures are averaged: few numbers need more of them. */
+#define FEW_NUMBERS 16384
+#define N_SAMPLES   4
+
+typedef struct estimate {
+    const plens__case *c;
+    const double *exact, *samples; /* samples: sums of squared departures, of n_samples runs */
+    plens__noise *noise;
+    size_t n_samples;
+} estimate;
+
+/* A position is not quieter than half of what is usual for its size (geometric mean), so that a
+ * lucky sample does not raise an alarm. */
+static void position_noise(const estimate *e) {
+    size_t n = e->noise->n, d = e->noise->d;
+    double usual = 0;
+    for (size_t t = 0; t < n; t++) {
+        double square = 0, size = 0;
+        for (size_t j = 0; j < d; j++) {
+            square += e->samples[t * d + j] / (double)e->n_samples;
+            size += e->exact[t * d + j] * e->exact[t * d + j];
+        }
+        e->noise->position[t] = sqrt(square / (double)d) + 1e-300;
+        usual += plens__log(e->noise->position[t] / (sqrt(size / (double)d) + 1e-300)) / (double)n;
+    }
+    usual = plens__exp(usual);
+    for (size_t t = 0; t < n; t++) {
+        double size = 0;
+        for (size_t j = 0; j < d; j++)
+            size += e->exact[t * d + j] * e->exact[t * d + j];
+        double least = 0.5 * usual * sqrt(size / (double)d);
+        if (e->noise->position[t] < least)
+            e->noise->position[t] = least;
+    }
+}
+
+static void noise_task(void *arg, size_t item, int thread) {
+    const estimate *e = arg;
+    size_t n = e->noise->n, d = e->noise->d;
+    (void)item;
+    (void)thread;
+    position_noise(e);
+    for (size_t j = 0; j < d; j++) {
+        double square = 0;
+        for (size_t t = 0; t < n; t++)
+            square += e->samples[t * d + j] / (double)e->n_samples /
+                      (e->noise->position[t] * e->noise->position[t]);
+        square /= (double)n;
+        e->noise->column[j] = square > 1 ? sqrt(square) : 1;
+    }
+}
+
+typedef struct sums {
+    plens__excess *excess;
+    const plens__noise *noise;
+    const double *departure;
+} sums;
+
+static double larger(double a, double b) {
+    return a > b ? a : b; /* b if a is a NaN: callers pass the NaN as b */
+}
+
+/* Measured over clean dumps in all precisions `all` stays below 1.5 and the others below half of
+ * their limits (tests/unit/audit.c). A small number of entries scatters more. */
+static void excess_task(void *arg, size_t item, int thread) {
+    const sums *s = arg;
+    size_t n = s->noise->n, d = s->noise->d;
+    double all = 0, worst = 0;
+    double position_limit = 4 * (1 + 2 / sqrt((double)d));
+    double column_limit = 5 * (1 + 2 / sqrt((double)n));
+    (void)item;
+    (void)thread;
+    for (size_t t = 0; t < n; t++) {
+        double square = 0;
+        for (size_t j = 0; j < d; j++) {
+            double z = s->departure[t * d + j] / (s->noise->position[t] * s->noise->column[j]);
+            square += z * z;
+            worst = larger(worst, fabs(z) / 16);
+        }
+        all += square / (double)(n * d);
+        worst = larger(worst, sqrt(square / (double)d) / position_limit);
+    }
+    for (size_t j = 0; j < d; j++) {
+        double square = 0;
+        for (size_t t = 0; t < n; t++) {
+            double z = s->departure[t * d + j] / (s->noise->position[t] * s->noise->column[j]);
+            square += z * z / (double)n;
+        }
+        worst = larger(worst, sqrt(square) / column_limit);
+    }
+    s->excess->all = sqrt(all);
+    s->excess->worst = larger(worst, s->excess->all / 3);
+    if (!(all < 1e300))
+        s->excess->all = s->excess->worst = 1e150;
+}
+
+plens__excess plens__excess_of(const plens__noise *noise, const double *departure) {
+    plens__excess excess = {0, 0};
+    sums s = {&excess, noise, departure};
+    plens__guarded(excess_task, &s);
+    return excess;
+}
+
+/* ---- runs ---- */
+
+static const plens__arithmetic exactly;
+
+static const double *finish(plens__case *c, const plens__arithmetic *arithmetic,
+                            const plens__trace *trace) {
+    if (c->final_norm == NULL)
+        return trace->out;
+    plens__reference_norm(&c->reference, c->final_kind, c->final_norm, NULL, c->final_eps,
+                          arithmetic, trace->out, c->normed);
+    return c->normed;
+}
+
+const double *plens__case_output(plens__case *c, const plens__variant *variant, int mlp_only) {
+    if (mlp_only)
+        memcpy(c->trial.mid, c->base.mid,
+               c->reference.n * c->reference.config->d_model * sizeof(double));
+    else
+        plens__block_attention(&c->reference, variant, &exactly, c->x, &c->trial);
+    plens__block_mlp(&c->reference, variant, &exactly, c->x, &c->trial);
+    return finish(c, &exactly, &c->trial);
+}
+
+typedef struct difference {
+    const double *a, *b;
+    double *to;
+    size_t n;
+    plens__format stored;
+    uint64_t seed;
+} difference;
+
+static void subtract_task(void *arg, size_t item, int thread) {
+    const difference *s = arg;
+    (void)item;
+    (void)thread;
+    for (size_t i = 0; i < s->n; i++)
+        s->to[i] = s->a[i] - s->b[i];
+}
+
+/* to += (stored(a) - b)^2. */
+static void square_task(void *arg, size_t item, int thread) {
+    const difference *s = arg;
+    (void)item;
+    (void)thread;
+    for (size_t i = 0; i < s->n; i++) {
+        double z = plens__round_to(s->stored, s->seed, i, s->a[i]) - s->b[i];
+        s->to[i] += z * z;
+    }
+}
+
+/* A value that is stored as x may have been anything that is rounded to it. */
+static void blur_task(void *arg, size_t item, int thread) {
+    const difference *s = arg;
+    (void)item;
+    (void)thread;
+    for (size_t i = 0; i < s->n; i++)
+        s->to[i] = plens__blur(s->stored, s->seed, i, s->a[i]);
+}
+
+/* The noise of c->arithmetic in a variant whose exact output is `exact`. Uses trial and normed. */
+static void estimate_noise(plens__case *c, const plens__variant *variant, const double *exact,
+                           plens__noise *noise) {
+    size_t size = c->reference.n * c->reference.config->d_model;
+    size_t n_samples = size < FEW_NUMBERS ? N_SAMPLES : 1;
+    memset(c->samples, 0, size * sizeof *c->samples);
+    for (size_t i = 0; i < n_samples; i++) {
+        plens__arithmetic arithmetic = *c->arithmetic;
+        arithmetic.seed = i;
+        difference blur = {c->x, NULL, c->blurred, size, arithmetic.stored, i + 1};
+        plens__guarded(blur_task, &blur);
+        plens__block_run(&c->reference, variant, &arithmetic, c->blurred, &c->trial);
+        difference add = {
+            finish(c, &arithmetic, &c->trial), exact, c->samples, size, arithmetic.stored, i};
+        plens__guarded(square_task, &add);
+    }
+    estimate e = {c, exact, c->samples, noise, n_samples};
+    plens__guarded(noise_task, &e);
+}
+
+void plens__case_estimate(plens__case *c) {
+    estimate_noise(c, &c->model, c->base_output, &c->noise);
+}
+
+void plens__case_begin(plens__case *c) {
+    size_t size = c->reference.n * c->reference.config->d_model;
+    plens__block_run(&c->reference, &c->model, &exactly, c->x, &c->base);
+    memcpy(c->base_output, finish(c, &exactly, &c->base), size * sizeof(double));
+    difference s = {c->target, c->base_output, c->base_departure, size, PLENS__EXACT, 0};
+    plens__guarded(subtract_task, &s);
+    plens__case_estimate(c);
+}
+
+/* ---- trials ---- */
+
+static plens__excess measure(plens__case *c, const double *output, const plens__noise *noise) {
+    size_t size = c->reference.n * c->reference.config->d_model;
+    difference s = {c->target, output, c->departure, size, PLENS__EXACT, 0};
+    plens__guarded(subtract_task, &s);
+    return plens__excess_of(noise, c->departure);
+}
+
+plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int mlp_only) {
+    size_t size = c->reference.n * c->reference.config->d_model;
+    plens__excess before = plens__excess_of(&c->noise, c->base_departure);
+    const double *output = plens__case_output(c, variant, mlp_only);
+    plens__excess excess = measure(c, output, &c->noise);
+    if (excess.worst <= 1 || !(excess.all < 0.3 * before.all))
+        return excess;
+    memcpy(c->trial_output, output, size * sizeof(double));
+    estimate_noise(c, variant, c->trial_output, &c->trial_noise);
+    return plens__excess_of(&c->trial_noise, c->departure);
+}
+
+/* ---- memory ---- */
+
+static void noise_carve(plens__noise *noise, size_t n, size_t d, plens__carver *carver) {
+    noise->n = n;
+    noise->d = d;
+    noise->position = plens__carve(carver, n, sizeof(double));
+    noise->column = plens__carve(carver, d, sizeof(double));
+}
+
+void plens__case_carve(plens__case *c, const plens__engine *engine, const plens__config *config,
+                       size_t n, plens__carver *carver) {
+    double **states[] = {&c->x,           &c->target,    &c->blurred,        &c->base_output,
+                         &c->normed,      &c->departure, &c->base_departure, &c->samples,
+                         &c->trial_output};
+    plens__reference_carve(&c->reference, engine, config, n, carver);
+    plens__trace_carve(config, n, &c->base, carver);
+    plens__trace_carve(config, n, &c->trial, carver);
+    for (size_t i = 0; i < sizeof states / sizeof *states; i++)
+        *states[i] = plens__carve(carver, n, config->d_model * sizeof(double));
+    noise_carve(&c->noise, n, config->d_model, carver);
+    noise_carve(&c->trial_noise, n, config->d_model, carver);
+}

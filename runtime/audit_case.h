@@ -1,0 +1,62 @@
+/* One step of a dump under suspicion: what went in, what came out, what rounding would explain, and
+ * how well a variant of the block explains the rest. */
+#ifndef PLENS_RUNTIME_AUDIT_CASE_H
+#define PLENS_RUNTIME_AUDIT_CASE_H
+
+#include "runtime/audit_block.h"
+
+/* What rounding alone would do to the entries of a departure [n, d]: entry (t, j) is of the size
+ * position[t] * column[j]. */
+typedef struct plens__noise {
+    size_t n, d;
+    double *position; /* [n] */
+    double *column;   /* [d] 1 for an ordinary one, larger for a noisier one */
+} plens__noise;
+
+/* A departure measured against what rounding explains. */
+typedef struct plens__excess {
+    double all; /* the root of the mean square of entry / noise */
+    /* the largest of these, each divided by its limit: `all`; the same of one position, of one
+     * column; one entry. Above 1 rounding does not explain it. */
+    double worst;
+} plens__excess;
+
+/* The block (or the block and the final norm) whose output departs. */
+typedef struct plens__case {
+    plens__reference reference;
+    double *x, *target;      /* [n, d_model] the dump's input and output: to be filled */
+    const float *final_norm; /* NULL: the target is the raw output */
+    plens__norm_kind final_kind;
+    double final_eps;
+    const plens__arithmetic *arithmetic; /* in which the dump was made */
+    plens__variant model;                /* the block as the model says */
+    plens__trace base;                   /* its run, exact */
+    plens__trace trial;                  /* of the variant in hand */
+    double *base_output;                 /* [n, d_model] the model's own, final norm included */
+    double *normed;                      /* [n, d_model] what final_norm makes of the trial */
+    double *departure;                   /* [n, d_model] target - output, of the variant in hand */
+    double *base_departure;              /* of the model's own block */
+    double *blurred, *samples, *trial_output; /* [n, d_model] scratch of the noise */
+    plens__noise noise, trial_noise;
+} plens__case;
+
+void plens__case_carve(plens__case *c, const plens__engine *engine, const plens__config *config,
+                       size_t n, plens__carver *carver);
+
+/* Runs the model's own block on c->x: base, base_departure, and the noise of c->arithmetic. */
+void plens__case_begin(plens__case *c);
+
+/* Estimates the noise of c->arithmetic again, after it has changed. */
+void plens__case_estimate(plens__case *c);
+
+/* The output of a variant, final norm included: [n, d_model], valid until the next run. mlp_only:
+ * its attention is the model's. */
+const double *plens__case_output(plens__case *c, const plens__variant *variant, int mlp_only);
+
+/* Runs a variant: fills departure and measures it. Where it brings the departure down far, the
+ * noise is estimated anew from the variant itself. */
+plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int mlp_only);
+
+plens__excess plens__excess_of(const plens__noise *noise, const double *departure);
+
+#endif

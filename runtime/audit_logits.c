@@ -1,0 +1,236 @@
+/* The logits, judged from the last state: the vocabulary goes by in tiles. */
+#include "runtime/fp.h"
+
+#include "runtime/audit.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static const plens__arithmetic exactly;
+
+/* One way of making them from the last state. */
+typedef struct logits_way {
+    plens__norm_kind kind;
+    double eps;
+    int norms; /* how often the final norm is applied to the state */
+} logits_way;
+
+typedef struct logits_sums {
+    plens__audit *a;
+    size_t first, n; /* ids of the tile */
+    plens_audit_row *row;
+    double alike, own; /* <found, made>, <made, made> */
+    double departed, size, rounding;
+    double *position; /* [2, n_ids] squares of departure and size */
+    /* ids whose logits depart */
+    size_t n_wrong, first_wrong;
+    plens__excess worst;
+} logits_sums;
+
+/* The square of what rounding did, in place of logits_noise. */
+static void tile_noise_task(void *arg, size_t item, int thread) {
+    logits_sums *s = arg;
+    plens__audit *a = s->a;
+    size_t n = a->states->n_ids;
+    (void)item;
+    (void)thread;
+    a->logits_scale.d = s->n;
+    for (size_t i = 0; i < s->n; i++)
+        a->logits_scale.column[i] = 1;
+    for (size_t t = 0; t < n; t++) {
+        double square = 0, size = 0;
+        for (size_t i = 0; i < s->n; i++) {
+            size_t at = t * s->n + i;
+            double made = plens__round_to(a->c.arithmetic->stored, 0, at, a->logits_noise[at]);
+            double z = made - a->logits_made[at];
+            square += z * z;
+            size += a->logits_made[at] * a->logits_made[at];
+        }
+        double least =
+            0.25 * plens__unit(plens__format_of(a->c.arithmetic), sqrt(size / (double)s->n));
+        double unit = sqrt(square / (double)s->n);
+        a->logits_scale.position[t] = unit > least ? unit : least;
+    }
+}
+
+static void tile_sums_task(void *arg, size_t item, int thread) {
+    logits_sums *s = arg;
+    plens__audit *a = s->a;
+    size_t n = a->states->n_ids, vocab = a->model->config.vocab_size;
+    (void)item;
+    (void)thread;
+    for (size_t i = 0; i < s->n; i++) {
+        double excess = 0;
+        for (size_t t = 0; t < n; t++) {
+            size_t at = t * s->n + i;
+            double unit = a->logits_scale.position[t];
+            double departure =
+                (double)a->states->logits[t * vocab + s->first + i] - a->logits_made[at];
+            a->logits_found[at] = departure;
+            excess += departure * departure / (unit * unit * (double)n);
+            s->position[t] += departure * departure;
+            s->alike += (departure + a->logits_made[at]) * a->logits_made[at];
+            s->position[n + t] += a->logits_made[at] * a->logits_made[at];
+            s->rounding += unit * unit;
+        }
+        if (excess > 64 && s->n_wrong++ == 0)
+            s->first_wrong = s->first + i;
+    }
+}
+
+static void finish_row_task(void *arg, size_t item, int thread) {
+    logits_sums *s = arg;
+    size_t n = s->a->states->n_ids;
+    (void)item;
+    (void)thread;
+    for (size_t t = 0; t < n; t++) {
+        double distance = s->position[t] == 0 ? 0 : sqrt(s->position[t] / s->position[n + t]);
+        s->departed += s->position[t];
+        s->size += s->position[n + t];
+        if (t == 0 || distance > s->row->worst) {
+            s->row->worst = distance;
+            s->row->worst_position = t;
+        }
+    }
+    s->row->distance = s->departed == 0 ? 0 : sqrt(s->departed / s->size);
+    s->row->rounding = s->rounding == 0 ? 0 : sqrt(s->rounding / s->size);
+}
+
+static void final_state(plens__audit *a, const logits_way *way, const plens__arithmetic *arithmetic,
+                        double *to) {
+    plens__case *c = &a->c;
+    size_t bytes = c->noise.n * c->noise.d * sizeof(double);
+    memcpy(to, c->target, bytes);
+    for (int i = 0; i < way->norms; i++) {
+        memcpy(c->samples, to, bytes);
+        plens__reference_norm(&c->reference, way->kind, a->weights.final_norm, NULL, way->eps,
+                              arithmetic, c->samples, to);
+    }
+}
+
+/* Tile after tile of the vocabulary. */
+static plens_status run_logits(plens__audit *a, const logits_way *way, logits_sums *s,
+                               plens_error *error) {
+    plens__case *c = &a->c;
+    size_t n = a->states->n_ids, vocab = a->model->config.vocab_size;
+    plens__arithmetic arithmetic = *c->arithmetic;
+    final_state(a, way, &exactly, c->base_output);
+    final_state(a, way, &arithmetic, c->trial_output);
+    for (s->first = 0; s->first < vocab; s->first += s->n) {
+        plens__matrix tile;
+        s->n = vocab - s->first < PLENS__TILE_IDS ? vocab - s->first : PLENS__TILE_IDS;
+        plens_status status = plens__weights_unembed(&a->weights, s->first, s->n, &tile, error);
+        if (status != PLENS_OK)
+            return status;
+        plens__reference_multiply(&c->reference, &tile, &exactly, c->base_output, n,
+                                  a->logits_made);
+        plens__reference_multiply(&c->reference, &tile, &arithmetic, c->trial_output, n,
+                                  a->logits_noise);
+        plens__guarded(tile_noise_task, s);
+        plens__guarded(tile_sums_task, s);
+        plens__excess excess = plens__excess_of(&a->logits_scale, a->logits_found);
+        s->worst.all = excess.all > s->worst.all ? excess.all : s->worst.all;
+        s->worst.worst = excess.worst > s->worst.worst ? excess.worst : s->worst.worst;
+    }
+    plens__guarded(finish_row_task, s);
+    return PLENS_OK;
+}
+
+static logits_sums start_sums(plens__audit *a, plens_audit_row *row) {
+    logits_sums s = {.a = a, .row = row, .position = a->logits_squares};
+    memset(row, 0, sizeof *row);
+    memset(s.position, 0, 2 * a->states->n_ids * sizeof(double));
+    row->place = PLENS_PLACE_UNEMBED;
+    return s;
+}
+
+static logits_way model_way(const plens__audit *a) {
+    return (logits_way){PLENS__NORM_RMS, a->model->config.rms_norm_eps, !a->states->last_is_normed};
+}
+
+plens_status plens__audit_logits(plens__audit *a, plens_audit_row *row, plens_error *error) {
+    logits_sums s = start_sums(a, row);
+    logits_way way = model_way(a);
+    plens_status status = run_logits(a, &way, &s, error);
+    row->excess = s.worst.worst;
+    return status;
+}
+
+/* ---- explaining ---- */
+
+/* Ways of making logits that engines have; norms counts from a raw state. */
+static const struct {
+    plens__norm_kind kind;
+    int norms;
+    double eps; /* negative: the model's */
+    const char *text;
+} mistakes[] = {
+    {PLENS__NORM_RMS, 0, -1, "the final norm is missing"},
+    {PLENS__NORM_RMS, 2, -1, "the final norm is applied twice"},
+    {PLENS__NORM_NO_WEIGHT, 1, -1, "the final norm's weight is missing"},
+    {PLENS__NORM_WEIGHT_PLUS_ONE, 1, -1, "the final norm's weight is used as 1 + weight"},
+    {PLENS__NORM_MEAN, 1, -1, "the final norm subtracts the mean (LayerNorm)"},
+    {PLENS__NORM_RMS, 1, 1e-6, "the final norm's epsilon is 1e-06"},
+    {PLENS__NORM_RMS, 1, 1e-5, "the final norm's epsilon is 1e-05"},
+    {PLENS__NORM_RMS, 1, 1e-12, "the final norm's epsilon is 1e-12"},
+    {PLENS__NORM_RMS, 1, 0, "the final norm's epsilon is 0"},
+};
+
+/* Few ids are rows of the unembedding; one factor for all is told too. */
+static void tell_ids(const plens__audit *a, const logits_sums *s, plens__finding *finding) {
+    size_t vocab = a->model->config.vocab_size;
+    char factor[PLENS__NUMBER_TEXT];
+    double scale = s->alike / (s->size > 0 ? s->size : 1);
+    double left = s->departed - (scale - 1) * (scale - 1) * s->size;
+    if (s->n_wrong > 0 && s->n_wrong <= 1 + vocab / 50) {
+        finding->explained = 1;
+        snprintf(finding->text, sizeof finding->text,
+                 "the logits of %zu of %zu token ids, the first is %zu: its row of %s", s->n_wrong,
+                 vocab, s->first_wrong,
+                 a->model->config.tied_embeddings ? "the tied embedding" : "lm_head.weight");
+    } else if (left < 1e-4 * s->departed) {
+        finding->explained = 1;
+        snprintf(finding->text, sizeof finding->text, "the logits are multiplied by %s",
+                 plens__show_number(scale, factor));
+    } else {
+        snprintf(finding->text, sizeof finding->text, "%zu of %zu token ids", s->n_wrong, vocab);
+    }
+}
+
+plens_status plens__explain_logits(plens__audit *a, plens__finding *finding, int *at_norm,
+                                   plens_error *error) {
+    plens_audit_row row;
+    logits_way way = model_way(a);
+    logits_sums found = start_sums(a, &row);
+    plens_status status = run_logits(a, &way, &found, error);
+    if (status != PLENS_OK)
+        return status;
+    memset(finding, 0, sizeof *finding);
+    finding->part = "";
+    *at_norm = 0;
+    tell_ids(a, &found, finding);
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes && !finding->explained; i++) {
+        int norms = mistakes[i].norms - a->states->last_is_normed;
+        if (norms < 0 || (a->states->last_is_normed && mistakes[i].norms == 1))
+            continue;
+        way = (logits_way){mistakes[i].kind,
+                           mistakes[i].eps < 0 ? a->model->config.rms_norm_eps : mistakes[i].eps,
+                           norms};
+        logits_sums s = start_sums(a, &row);
+        status = run_logits(a, &way, &s, error);
+        if (status != PLENS_OK)
+            return status;
+        if (s.worst.worst > 1)
+            continue;
+        finding->explained = 1;
+        *at_norm = !a->states->last_is_normed;
+        snprintf(finding->text, sizeof finding->text, "%s", mistakes[i].text);
+    }
+    if (!finding->explained && !a->states->last_is_normed) {
+        size_t used = strlen(finding->text);
+        snprintf(finding->text + used, sizeof finding->text - used,
+                 "; the final norm could explain it as well");
+    }
+    return PLENS_OK;
+}

@@ -1,0 +1,203 @@
+/* The search through the suspects, and for single numbers. */
+#include "runtime/fp.h"
+
+#include "runtime/audit_suspects.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "runtime/numeric.h"
+
+/* ---- fitting one number ---- */
+
+typedef struct line { /* weighted products of the departure r and the derivative j */
+    const plens__noise *noise;
+    const double *departure, *moved, *output;
+    double step;
+    double rj, jj, rr;
+} line;
+
+static void line_task(void *arg, size_t item, int thread) {
+    line *s = arg;
+    (void)item;
+    (void)thread;
+    s->rj = s->jj = s->rr = 0;
+    for (size_t t = 0; t < s->noise->n; t++) {
+        for (size_t i = 0; i < s->noise->d; i++) {
+            size_t at = t * s->noise->d + i;
+            double unit = s->noise->position[t] * s->noise->column[i];
+            double j = (s->moved[at] - s->output[at]) / s->step / unit;
+            double r = s->departure[at] / unit;
+            s->rj += r * j;
+            s->jj += j * j;
+            s->rr += r * r;
+        }
+    }
+}
+
+plens__slope plens__slope_of(plens__case *c, const plens__variant *variant,
+                             const plens__variant *moved, double step, int mlp_only,
+                             const double *departure) {
+    size_t size = c->reference.n * c->reference.config->d_model;
+    memcpy(c->trial_output, plens__case_output(c, variant, mlp_only), size * sizeof(double));
+    line s = {.noise = &c->noise, .departure = departure, .output = c->trial_output, .step = step};
+    s.moved = plens__case_output(c, moved, mlp_only);
+    plens__guarded(line_task, &s);
+    plens__slope slope = {0, 0};
+    if (s.jj > 0 && s.rr > 0) {
+        slope.step = s.rj / s.jj;
+        slope.alignment = s.rj * s.rj / (s.jj * s.rr);
+    }
+    return slope;
+}
+
+typedef struct number_entry {
+    const char *what, *part;
+    size_t n; /* how many doubles of the variant it stands for */
+    size_t at[3];
+} number_entry;
+
+#define AT(field) offsetof(plens__variant, field)
+
+static const number_entry numbers[] = {
+    {"the epsilon of the attention norm (input_layernorm)", "attention", 1, {AT(attn_eps)}},
+    {"the epsilon of the MLP norm (post_attention_layernorm)", "MLP", 1, {AT(mlp_eps)}},
+    {"the epsilon of both norms", "attention and MLP", 2, {AT(attn_eps), AT(mlp_eps)}},
+    {"the epsilon of the q and k norms", "attention", 1, {AT(qk_eps)}},
+    {"the attention scale", "attention", 1, {AT(scale)}},
+    {"the rotary embedding's base (rope theta)", "attention", 1, {AT(config.rope_theta)}},
+    {"the rotary embedding's factor", "attention", 1, {AT(config.rope_factor)}},
+    {"the factor of v_proj.weight", "attention", 1, {AT(factor[PLENS__SLOT_V])}},
+    {"the factor of o_proj.weight", "attention", 1, {AT(factor[PLENS__SLOT_O])}},
+    {"the factor of gate_proj.weight", "MLP", 1, {AT(factor[PLENS__SLOT_GATE])}},
+    {"the factor of up_proj.weight", "MLP", 1, {AT(factor[PLENS__SLOT_UP])}},
+    {"the factor of down_proj.weight", "MLP", 1, {AT(factor[PLENS__SLOT_DOWN])}},
+    {"the factor of q_proj.weight", "attention", 1, {AT(factor[PLENS__SLOT_Q])}},
+    {"the factor of k_proj.weight", "attention", 1, {AT(factor[PLENS__SLOT_K])}},
+    {"the factor of what attention adds", "attention", 1, {AT(attn_out)}},
+    {"the factor of what the MLP adds", "MLP", 1, {AT(mlp_out)}},
+    {"the factor of the residual stream past attention", "attention", 1, {AT(skip_attn)}},
+    {"the factor of the residual stream past the MLP", "MLP", 1, {AT(skip_mlp)}},
+};
+
+/* The model's variant with a number multiplied by e^s. */
+static double set_number(const plens__case *c, const number_entry *number, double s,
+                         plens__variant *variant) {
+    double value = 0;
+    *variant = c->model;
+    for (size_t i = 0; i < number->n; i++) {
+        memcpy(&value, (char *)variant + number->at[i], sizeof value);
+        value *= plens__exp(s);
+        memcpy((char *)variant + number->at[i], &value, sizeof value);
+    }
+    return value;
+}
+
+/* Gauss-Newton on the logarithm of one number; gives up where the departure does not point along
+ * its derivative. */
+static int fit_number(plens__case *c, const number_entry *number, plens__suspect *suspect,
+                      plens__excess *excess) {
+    const double h = 1e-4;
+    double s = 0;
+    char shown[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
+    plens__variant moved;
+    suspect->mlp_only = strcmp(number->part, "MLP") == 0;
+    suspect->part = number->part;
+    for (int i = 0; i < 20; i++) {
+        set_number(c, number, s, &suspect->variant);
+        *excess = plens__case_try(c, &suspect->variant, suspect->mlp_only);
+        memcpy(c->samples, c->departure,
+               c->reference.n * c->reference.config->d_model * sizeof(double));
+        set_number(c, number, s + h, &moved);
+        plens__slope slope =
+            plens__slope_of(c, &suspect->variant, &moved, h, suspect->mlp_only, c->samples);
+        if ((i == 0 && slope.alignment < 0.3) || !(fabs(slope.step) < 1e3))
+            return 0;
+        if (fabs(slope.step) < 1e-7)
+            break;
+        s += slope.step > 1.5 ? 1.5 : slope.step < -1.5 ? -1.5 : slope.step;
+    }
+    double value = set_number(c, number, s, &suspect->variant);
+    double model = set_number(c, number, 0, &moved);
+    *excess = plens__case_try(c, &suspect->variant, suspect->mlp_only);
+    snprintf(suspect->text, sizeof suspect->text, "%s is about %s, expected %s", number->what,
+             plens__show_number(value, shown), plens__show_number(model, expected));
+    return 1;
+}
+
+int plens__fit_numbers(plens__case *c, plens__suspect *best, plens__excess *excess) {
+    int found = 0;
+    for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
+        plens__suspect suspect;
+        plens__excess after;
+        double value;
+        memcpy(&value, (char *)&c->model + numbers[i].at[0], sizeof value);
+        if (!(value > 0) || (i == 3 && c->reference.block->q_norm == NULL) ||
+            (i == 6 && c->reference.config->rope_type == PLENS__ROPE_DEFAULT))
+            continue;
+        if (!fit_number(c, &numbers[i], &suspect, &after) || !(after.all < excess->all))
+            continue;
+        *best = suspect;
+        *excess = after;
+        found = 1;
+        if (after.worst <= 1)
+            break;
+    }
+    return found;
+}
+
+/* ---- everything ---- */
+
+static void set_finding(plens__finding *finding, const plens__suspect *suspect,
+                        plens__excess after) {
+    finding->after = after;
+    finding->explained = after.worst <= 1;
+    finding->part = suspect->part;
+    snprintf(finding->text, sizeof finding->text, "%s", suspect->text);
+}
+
+static void add_other(plens__finding *finding, const plens__suspect *suspect) {
+    size_t used = strlen(finding->text);
+    snprintf(finding->text + used, sizeof finding->text - used, "; or %s: %s", suspect->part,
+             suspect->text);
+}
+
+/* Others that explain as much are named too: a dump of one position cannot tell some apart. */
+#define OTHERS 2
+
+static void try_suspects(plens__case *c, plens__finding *finding) {
+    plens__suspect_cursor cursor = {0, 0};
+    plens__suspect suspect;
+    size_t others = 0;
+    while (plens__suspect_next(c, &cursor, &suspect)) {
+        plens__excess after = plens__case_try(c, &suspect.variant, suspect.mlp_only);
+        if (!(after.all < finding->after.all * (finding->explained ? 1.25 : 1)))
+            continue;
+        int tie = finding->explained && after.worst <= 1 && after.all > 0.8 * finding->after.all;
+        if (!tie) {
+            set_finding(finding, &suspect, after);
+            others = 0;
+        } else if (others++ < OTHERS) {
+            add_other(finding, &suspect);
+        }
+    }
+}
+
+void plens__accuse(plens__case *c, plens__finding *finding) {
+    memset(finding, 0, sizeof *finding);
+    finding->part = "";
+    finding->before = finding->after = plens__excess_of(&c->noise, c->base_departure);
+    try_suspects(c, finding);
+    if (finding->explained)
+        return;
+    plens__suspect suspect;
+    plens__excess after = finding->after;
+    if (plens__fit_numbers(c, &suspect, &after))
+        set_finding(finding, &suspect, after);
+}
+
+plens_status plens__investigate(plens__case *c, plens__finding *finding, plens_error *error) {
+    plens__accuse(c, finding);
+    return finding->explained ? PLENS_OK : plens__fit_entries(c, finding, error);
+}

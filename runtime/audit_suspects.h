@@ -1,0 +1,63 @@
+/* What could be wrong with a block: a list of mistakes that engines make, and a search for a wrong
+ * number (an epsilon, a scale, a single weight) where none of the list fits. */
+#ifndef PLENS_RUNTIME_AUDIT_SUSPECTS_H
+#define PLENS_RUNTIME_AUDIT_SUSPECTS_H
+
+#include <stddef.h>
+
+#include "runtime/audit_case.h"
+
+typedef struct plens__suspect {
+    const char *part; /* "attention", "MLP", "attention and MLP" */
+    char text[192];   /* what would be wrong */
+    int mlp_only;     /* the attention is the model's */
+    plens__variant variant;
+} plens__suspect;
+
+/* The next suspect for a block; 0 when there are no more. The cursor starts as all zero. */
+typedef struct plens__suspect_cursor {
+    size_t group, index;
+} plens__suspect_cursor;
+int plens__suspect_next(const plens__case *c, plens__suspect_cursor *cursor,
+                        plens__suspect *suspect);
+
+/* What explains a departure. */
+typedef struct plens__finding {
+    int explained; /* down to rounding */
+    plens__excess before, after;
+    const char *part; /* of the best guess, or "" */
+    char text[448];
+} plens__finding;
+
+/* Searches for what explains c->base_departure. MEMORY if there is none to search with. */
+plens_status plens__investigate(plens__case *c, plens__finding *finding, plens_error *error);
+
+/* The same without the entries of matrices: tells what is explained, never fails. */
+void plens__accuse(plens__case *c, plens__finding *finding);
+
+/* The same among single numbers: epsilons, scales, bases, factors. 1 if the suspect explains it. */
+int plens__fit_numbers(plens__case *c, plens__suspect *best, plens__excess *excess);
+
+/* The same among few entries of one matrix or vector. */
+plens_status plens__fit_entries(plens__case *c, plens__finding *finding, plens_error *error);
+
+/* How far the departure points along the derivative towards `moved`, a variant a small step away
+ * (with weights 1 / noise): cos^2 of the angle, and the step that would bring it down most. Uses
+ * trial_output. */
+typedef struct plens__slope {
+    double alignment, step;
+} plens__slope;
+plens__slope plens__slope_of(plens__case *c, const plens__variant *variant,
+                             const plens__variant *moved, double step, int mlp_only,
+                             const double *departure);
+
+/* A slot's name in the checkpoint: "o_proj.weight", "q_norm.weight" …; the part of the block. */
+const char *plens__slot_name(plens__slot slot);
+const char *plens__slot_part(plens__slot slot);
+int plens__slot_is_mlp(plens__slot slot);
+
+/* A number with up to 4 digits and no locale: "1e-06", "0.25", "500000". */
+const char *plens__show_number(double x, char *text);
+#define PLENS__NUMBER_TEXT 32
+
+#endif
