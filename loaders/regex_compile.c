@@ -7,6 +7,7 @@
 #include "loaders/utf8.h"
 
 #define DEPTH 8
+#define SHOWN 600 /* how much of a pattern a message quotes */
 
 typedef struct compiler {
     plens__arena *arena;
@@ -487,8 +488,8 @@ plens_status plens__regex_compile(plens__arena *arena, const char *place, const 
     plens_status status = PLENS_OK;
     if (!ok && k->problem != NULL)
         status = plens__fail(error, PLENS_ERROR_UNSUPPORTED,
-                             "%s: regular expression \"%s\" is not known: byte %zu: %s", place,
-                             pattern, k->at, k->problem);
+                             "%s: regular expression \"%.*s\" is not known: byte %zu: %s", place,
+                             n < SHOWN ? (int)n : SHOWN, pattern, k->at, k->problem);
     else if (!ok)
         status = plens__fail_memory(error, n, "a regular expression");
     plens__buffer_free(&k->ranges);

@@ -1,16 +1,18 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/tokenizers/NAME/{tokenizer.json,golden.jsonl}.
+"""Writes tests/fixtures/tokenizers/NAME/{tokenizer.json,golden.jsonl} and splits.jsonl there.
 
     pip install tokenizers==0.22.2
-    python3 tests/make_tokenizer_fixtures.py
+    python3 tests/make_tokenizer_fixtures.py [--train]
 
 Small tokenizers of every kind of component, trained here on a few sentences, and what Hugging
 Face's own library makes of texts that are hard to cut up: the ids with and without special tokens,
-and the ids decoded again. The texts keep clear of characters newer than the library's Unicode.
+and the ids decoded again. splits.jsonl: the pieces that pre-tokenizers make of texts. Training breaks ties at random, so tokenizers
+that are there stay unless --train is given. The texts keep clear of characters newer than the library's Unicode.
 """
 import json
 import os
 import random
+import sys
 
 from tokenizers import (AddedToken, Regex, Tokenizer, decoders, models, normalizers,
                         pre_tokenizers, processors, trainers)
@@ -194,19 +196,24 @@ def metaspace_unigram():
     return tokenizer
 
 
-def write(name, tokenizer, data=None):
-    folder = os.path.join(ROOT, name)
-    os.makedirs(folder, exist_ok=True)
-    if data is None:
-        data = json.loads(tokenizer.to_str())
-    else:  # merges as strings: the rest as the library writes it
-        merges = data["model"]["merges"]
-        data = json.loads(tokenizer.to_str())
-        data["model"]["merges"] = merges
-    with open(os.path.join(folder, "tokenizer.json"), "w", encoding="utf-8") as file:
+def train(path, make):
+    made = make()
+    tokenizer, strings = made if isinstance(made, tuple) else (made, None)
+    data = json.loads(tokenizer.to_str())
+    if strings is not None:  # merges as strings: the rest as the library writes it
+        data["model"]["merges"] = strings["model"]["merges"]
+    with open(path, "w", encoding="utf-8") as file:
         json.dump(data, file, ensure_ascii=False, separators=(",", ":"))
         file.write("\n")
-    tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
+
+
+def write(name, make):
+    folder = os.path.join(ROOT, name)
+    os.makedirs(folder, exist_ok=True)
+    path = os.path.join(folder, "tokenizer.json")
+    if "--train" in sys.argv or not os.path.exists(path):
+        train(path, make)
+    tokenizer = Tokenizer.from_file(path)
     with open(os.path.join(folder, "golden.jsonl"), "w", encoding="utf-8") as file:
         for text in TEXTS:
             ids = tokenizer.encode(text, add_special_tokens=False).ids
@@ -218,12 +225,61 @@ def write(name, tokenizer, data=None):
             file.write("\n")
 
 
+# Regular expressions of well-known tokenizers, and some that try out a feature each.
+PATTERNS = [
+    LLAMA3, LLAMA3.replace("{1,3}", ""),
+    r"'(?i:[sdmt]|ll|ve|re)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+",
+    r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+",
+    r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
+    r"|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+    r"[!\"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*"
+    r"|\s*[\r\n]+|\s+(?!\S)|\s+",
+    " ?[^(\\s|[.,!?…。，、।۔،])]+", "[一-龥ࠀ-一가-퟿]+", r"\s?\p{P}+", r"[0-9][0-9][0-9]", " {2,}", r"\.", "the",
+    r"(?<!\n)^", r"(?<!\n)^ ", r"\s+$", r"(?<=[a-z])[A-Z]+|\p{L}(?=\d)", r"a(?:bc|b)?c|(x|yz)?\p{P}{0,2}!", r"\s*",
+    r"[^a-z\s]{2,3}", r"\P{L}+", r"(?i:[k-s]x|straKe)", r"\w+|[^\w\s]+", r"\W+", r"\D+|\d",
+]
+
+
+def split_lines():
+    behaviors = {"Removed": "removed", "Isolated": "isolated", "MergedWithPrevious": "merged_with_previous",
+                 "MergedWithNext": "merged_with_next", "Contiguous": "contiguous"}
+    rng = random.Random(7)
+    texts = [text for text in TEXTS if text] + ["abc abcc ac xz,!", "yz..! a1 b2", "KX \u212ax ſx STRAKE", "aBCd eF", "x\n y\n"]
+    for pattern in PATTERNS:
+        for behavior, name in behaviors.items():
+            for invert in (False, True):
+                text = "".join(rng.sample(texts, 3))
+                split = pre_tokenizers.Split(Regex(pattern), name, invert)
+                yield {"component": {"type": "Split", "pattern": {"Regex": pattern}, "behavior": behavior,
+                                     "invert": invert},
+                       "text": text, "pieces": [piece for piece, _ in split.pre_tokenize_str(text)]}
+    others = [pre_tokenizers.Split("the", "merged_with_next"), pre_tokenizers.Digits(), pre_tokenizers.Digits(True),
+              pre_tokenizers.Whitespace(), pre_tokenizers.WhitespaceSplit(), pre_tokenizers.CharDelimiterSplit("-"),
+              pre_tokenizers.Punctuation(), pre_tokenizers.Punctuation("contiguous"), pre_tokenizers.ByteLevel(),
+              pre_tokenizers.ByteLevel(False, False), pre_tokenizers.Metaspace(),
+              pre_tokenizers.Metaspace("_", "first", False), pre_tokenizers.Metaspace("▁", "never"),
+              pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Metaspace("▁", "first")])]
+    for other in others:
+        for text in rng.sample(texts, 20):
+            yield {"component": json.loads(other.__getstate__()), "text": text,
+                   "pieces": [piece for piece, _ in other.pre_tokenize_str(text)]}
+
+
+def write_splits():
+    with open(os.path.join(ROOT, "splits.jsonl"), "w", encoding="utf-8") as file:
+        for line in split_lines():
+            json.dump(line, file, ensure_ascii=False, separators=(",", ":"))
+            file.write("\n")
+
+
 if __name__ == "__main__":
-    write("llama3-bpe", llama3_bpe())
-    write("qwen-bpe", qwen_bpe())
-    write("gpt2-digits-bpe", gpt2_digits_bpe())
-    write("llama2-bpe", *llama2_bpe())
-    write("mistral-bpe", mistral_bpe())
-    write("words-bpe", words_bpe())
-    write("llmjp-unigram", llmjp_unigram())
-    write("metaspace-unigram", metaspace_unigram())
+    write_splits()
+    write("llama3-bpe", llama3_bpe)
+    write("qwen-bpe", qwen_bpe)
+    write("gpt2-digits-bpe", gpt2_digits_bpe)
+    write("llama2-bpe", llama2_bpe)
+    write("mistral-bpe", mistral_bpe)
+    write("words-bpe", words_bpe)
+    write("llmjp-unigram", llmjp_unigram)
+    write("metaspace-unigram", metaspace_unigram)
