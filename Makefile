@@ -83,7 +83,12 @@ $(BUILD)/bench/kernels: $(call objects,bench/kernels.c bench/peak.c) $(BUILD)/li
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-bench: $(BUILD)/bench/kernels
+# Tokenizers: $(BUILD)/bench/tokenizer DIR
+$(BUILD)/bench/tokenizer: $(call objects,bench/tokenizer.c) $(BUILD)/libplens.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+bench: $(BUILD)/bench/kernels $(BUILD)/bench/tokenizer
 	$(BUILD)/bench/kernels 1
 	$(BUILD)/bench/kernels
 

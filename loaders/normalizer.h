@@ -1,5 +1,9 @@
 /* The "normalizer" of tokenizer.json: a text to the text that is cut up and looked up.
- * NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Prepend, Replace, ByteLevel, Sequence. */
+ * NFC, NFD, NFKC, NFKD, Lowercase, Strip, StripAccents, Prepend, Replace, ByteLevel, Sequence.
+ *
+ * Unicode 16 throughout. The reference's normal forms and StripAccents know an older Unicode: they
+ * leave some characters added since then as they are (of the canonical ones 21, as U+11938 and
+ * U+16121). */
 #ifndef PLENS_LOADERS_NORMALIZER_H
 #define PLENS_LOADERS_NORMALIZER_H
 

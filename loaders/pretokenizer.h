@@ -1,6 +1,9 @@
 /* The "pre_tokenizer" of tokenizer.json: cuts the normalized text into the pieces that the model
  * sees one at a time. Split, ByteLevel, Metaspace, Digits, Whitespace, WhitespaceSplit,
- * Punctuation, CharDelimiterSplit, Sequence. */
+ * Punctuation, CharDelimiterSplit, Sequence.
+ *
+ * Categories are those of Unicode 16, as the reference's are but for Punctuation, whose older
+ * tables lack 141 punctuation marks (U+061D among them) and have U+166D. */
 #ifndef PLENS_LOADERS_PRETOKENIZER_H
 #define PLENS_LOADERS_PRETOKENIZER_H
 
