@@ -3,7 +3,7 @@
  * Punctuation, CharDelimiterSplit, Sequence.
  *
  * Categories are those of Unicode 16, as the reference's are but for Punctuation, whose older
- * tables lack 141 punctuation marks (U+061D among them) and have U+166D. */
+ * tables lack 140 punctuation marks (U+061D among them) and have U+166D and U+111C9. */
 #ifndef PLENS_LOADERS_PRETOKENIZER_H
 #define PLENS_LOADERS_PRETOKENIZER_H
 
