@@ -95,8 +95,8 @@ imports() {
 
 # All else is suspect: printing, exiting, the environment, the locale, libm beyond what is exact.
 imports_only_these() {
-    allowed='memcpy|memmove|memset|memcmp|memchr|bcmp|strlen|strcmp|strncmp|strchr|strrchr|strpbrk|strcspn|strspn'
-    allowed="$allowed|qsort|bsearch|snprintf|vsnprintf|realloc|free|sqrtf?|fmaf?|frexp|ldexp"
+    allowed='memcpy|memmove|memset|memcmp|memchr|bcmp|strlen|strcmp|strncmp|strchr|strrchr|strpbrk|strcspn|strspn|strstr'
+    allowed="$allowed|qsort|bsearch|snprintf|vsnprintf|realloc|free|sqrtf?|fmaf?|frexp|ldexp|floor"
     allowed="$allowed|(open|fstat|lstat|stat|pread|mmap)(64)?|close|munmap|strerror(_r)?"
     allowed="$allowed|__(f|l)?xstat(64)?|__errno_location|__error|sysconf|sched_getaffinity"
     allowed="$allowed|__sched_cpucount|GOMP_[a-z_]*|omp_get_[a-z_]*|__kmpc_[a-z_0-9]*"
