@@ -118,7 +118,7 @@ static void judge(ranking *r, int thread, const double *sums, size_t stride, siz
 /* Rows of the matrix r->slot. */
 static void matrix_task(void *arg, size_t item, int thread) {
     ranking *r = arg;
-    const plens__matrix *matrix = &linear(r->c, r->slot)->matrix;
+    const plens__matrix *matrix = &linear(r->c, (int)r->slot)->matrix;
     size_t n_in = matrix->n_in, n_out = matrix->n_out, stride = r->row_width;
     size_t end = (item + 1) * ROWS < n_out ? (item + 1) * ROWS : n_out;
     const double *input = input_of(r->c, r->slot);

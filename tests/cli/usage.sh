@@ -22,7 +22,7 @@ check "help" prints "usage: plens COMMAND" -h
 check "version" prints "plens 0." --version
 wrong "no command"
 wrong "unknown command 'frobnicate'" frobnicate
-for command in audit selftest merge; do
+for command in selftest merge; do
     wrong "this version has no command '$command'" "$command" --model "$model"
 done
 
