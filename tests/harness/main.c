@@ -35,6 +35,7 @@ static const command commands[] = {
     {"info", command_info},
     {"tokenize", command_tokenize},
     {"audit", command_audit},
+    {"self-bleu", command_self_bleu},
     {"selftest", NULL},
     {"merge", NULL},
 };

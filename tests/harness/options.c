@@ -84,12 +84,13 @@ static int read_value(const char *command, const option *o, const char *value) {
     }
 }
 
-/* Finds the option that an argument names, as --name or --name=value. */
+/* Finds the option that an argument names, as --name or --name=value, or whose value it is. */
 static const option *find_option(const option *options, size_t n_options, const char *argument,
                                  const char **value) {
-    const char *equals = strchr(argument, '=');
+    int bare = argument[0] != '-';
+    const char *equals = bare ? argument : strchr(argument, '=');
     size_t length = equals == NULL ? strlen(argument) : (size_t)(equals - argument);
-    *value = equals == NULL ? NULL : equals + 1;
+    *value = bare ? argument : equals == NULL ? NULL : equals + 1;
     for (size_t i = 0; i < n_options; i++) {
         if (strlen(options[i].name) == length && memcmp(options[i].name, argument, length) == 0)
             return &options[i];
@@ -115,7 +116,8 @@ int options_read(const char *command, const char *usage, const option *options, 
             return fail_usage(command, "this version has no %s", o->name);
         uint64_t bit = (uint64_t)1 << (o - options);
         if ((seen & bit) != 0 && o->kind != OPTION_TEXTS)
-            return fail_usage(command, "%s is given twice", o->name);
+            return o->name[0] == '\0' ? fail_usage(command, "unexpected argument '%s'", argv[i])
+                                      : fail_usage(command, "%s is given twice", o->name);
         seen |= bit;
         if (o->kind == OPTION_FLAG) {
             if (value != NULL)

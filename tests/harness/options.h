@@ -28,7 +28,7 @@ typedef struct option_choice {
 enum { CHOICE_LATER = -1 };
 
 typedef struct option {
-    const char *name; /* "--model" */
+    const char *name; /* "--model"; "" for arguments that do not begin with a dash */
     option_kind kind;
     void *target;
     const option_choice *choices;

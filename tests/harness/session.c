@@ -66,6 +66,12 @@ int session_open(session *s, const char *command, const common_options *options,
     return EXIT_DONE;
 }
 
+int session_open_texts(session *s, const char *command) {
+    memset(s, 0, sizeof *s);
+    s->options.threads = 1;
+    return open_context(s, command);
+}
+
 void session_close(session *s) {
     plens_tokenizer_close(s->tokenizer);
     plens_model_close(s->model);

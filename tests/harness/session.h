@@ -54,6 +54,9 @@ typedef struct session {
 int session_open(session *s, const char *command, const common_options *options, unsigned parts);
 void session_close(session *s);
 
+/* The same with a context alone, for commands that only read texts. */
+int session_open_texts(session *s, const char *command);
+
 /* The "--text S | --ids 1,2,3" of lens and dump. */
 typedef struct prompt_options {
     const char *text, *ids;
