@@ -461,6 +461,43 @@ plens_status plens_run_plan(plens_context *context, const plens_model *model,
                             const plens_prompt *prompts, size_t n_prompts,
                             const plens_run_options *options, plens_plan *plan, plens_error *error);
 
+/* ---- Interventions ------------------------------------------------------------------------- */
+
+/* Hooks that come with the library: keep what one run computes and put it into another, ablate,
+ * steer, stop attention. */
+typedef enum plens_action {
+    PLENS_RECORD = 1,  /* values = x: to look only */
+    PLENS_REPLACE = 2, /* x = values: patching with a record; mean ablation with a mean */
+    PLENS_ZERO = 3,    /* x = 0: zero ablation */
+    PLENS_ADD = 4,     /* x = x + scale * values, the product rounded first: steering */
+    PLENS_STOP = 5     /* x = -INFINITY, on attn_scores: queries do not attend to these keys */
+} plens_action;
+
+/* What is done, and where. In values a row is what the hook sees of one: the floats of its point,
+ * of the chosen heads, of the chosen keys. */
+typedef struct plens_intervention {
+    plens_hook where; /* a hook but for fn, user and writes */
+    plens_action action;
+    float *values;   /* RECORD: [layers, prompts, positions, row], in the order of the ranges in
+                        `where`; REPLACE, ADD: the same, or one row for all places */
+    size_t n_values; /* floats of it */
+    float scale;
+    size_t first_key, n_keys; /* at attn_scores and attn_pattern; n 0: all from the first on */
+} plens_intervention;
+
+/* The floats of [layers, prompts, positions, row]. Where n_prompts, n_positions (with
+ * PLENS_POSITIONS_ALL) or, at points with keys, n_keys is 0 there is no telling: ARGUMENT. */
+plens_status plens_intervention_size(const plens_model *model, const plens_intervention *what,
+                                     size_t *n_values, plens_error *error);
+
+/* Makes the hook that does it; `what` and its values must live until the run is over.
+ * ARGUMENT: an unknown action or point, layers or heads out of range, values of a wrong size. */
+plens_status plens_intervention_hook(const plens_model *model, const plens_intervention *what,
+                                     plens_hook *hook, plens_error *error);
+
+/* mean [width] = the mean of the rows of values [n_rows, width], n_rows >= 1, summed in double. */
+void plens_mean(const float *values, size_t n_rows, size_t width, float *mean);
+
 /* ---- Audit --------------------------------------------------------------------------------- */
 
 /* What another engine computed for one sequence of tokens. Everything is borrowed. */

@@ -3,8 +3,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* The positions that a prompt may share with others. */
+static size_t shareable(const plens__leaf *leaf) {
+    return leaf->n_ids - leaf->own;
+}
+
 static size_t common_prefix(const plens__leaf *a, const plens__leaf *b) {
-    size_t n = a->n_ids < b->n_ids ? a->n_ids : b->n_ids, i = 0;
+    size_t n = shareable(a) < shareable(b) ? shareable(a) : shareable(b), i = 0;
     while (i < n && a->ids[i] == b->ids[i])
         i++;
     return i;
@@ -12,13 +17,14 @@ static size_t common_prefix(const plens__leaf *a, const plens__leaf *b) {
 
 static int compare_leaves(const void *left, const void *right) {
     const plens__leaf *a = left, *b = right;
-    if ((a->own > 0) != (b->own > 0))
-        return a->own > 0 ? 1 : -1;
     size_t i = common_prefix(a, b);
-    if (i < a->n_ids && i < b->n_ids)
+    if (i < shareable(a) && i < shareable(b))
         return a->ids[i] < b->ids[i] ? -1 : 1;
-    if (a->n_ids != b->n_ids)
-        return a->n_ids < b->n_ids ? -1 : 1;
+    int ended = (i == b->n_ids) - (i == a->n_ids);
+    if (ended == 0) /* both go on, one at least with positions of its own */
+        ended = (i == shareable(a)) - (i == shareable(b));
+    if (ended != 0)
+        return ended;
     return a->prompt < b->prompt ? -1 : a->prompt > b->prompt;
 }
 
@@ -26,17 +32,9 @@ void plens__leaves_sort(plens__leaf *leaves, size_t n) {
     qsort(leaves, n, sizeof *leaves, compare_leaves);
 }
 
-/* How many positions leaf i shares with the one before it. Equal prompts share all, unless some are
- * their own. */
+/* How many positions leaf i shares with the one before it. Equal prompts share all. */
 static size_t shared_depth(const plens__leaf *leaves, size_t i, int first, int share) {
-    if (first || !share)
-        return 0;
-    size_t depth = common_prefix(&leaves[i - 1], &leaves[i]);
-    for (size_t j = i - 1; j <= i; j++) {
-        if (depth > leaves[j].n_ids - leaves[j].own)
-            depth = leaves[j].n_ids - leaves[j].own;
-    }
-    return depth;
+    return first || !share ? 0 : common_prefix(&leaves[i - 1], &leaves[i]);
 }
 
 void plens__batch_size_add(plens__batch_size *size, const plens__leaf *leaves, size_t i, int first,

@@ -67,8 +67,8 @@ typedef struct plens__batch {
     plens__selection ends;   /* the last rows of prompts; served: the prompts that end there */
 } plens__batch;
 
-/* Sorts leaves by tokens, shorter first, equal ones by their prompt's index; those with positions
- * of their own after the others, whose sharing they would interrupt. */
+/* Sorts leaves by tokens, shorter first, equal ones by their prompt's index; where a prompt's own
+ * positions begin it comes after all that could be shared. */
 void plens__leaves_sort(plens__leaf *leaves, size_t n);
 
 /* Adds leaves[i] to the size of a batch whose last prompt so far is leaves[i - 1] (first: none).

@@ -20,18 +20,19 @@ int plens__plan_needs_all_rows(const plens_run_options *options, size_t n_layers
 
 /* ---- memory ---- */
 
-/* Floats in the buffers of logits, attention scores and heads' outputs for hooks (one row, if that
- * is more), and of rows picked for hooks. */
-#define HOOKED_FLOATS   ((size_t)16 << 20)
+/* Floats in the buffers for hooks (one row, if that is more): logits, for whose every filling the
+ * unembedding is read, and heads' outputs; attention scores; rows that are picked. */
+#define WIDE_FLOATS     ((size_t)16 << 20)
+#define SCORE_FLOATS    ((size_t)1 << 20)
 #define GATHERED_FLOATS ((size_t)1 << 18)
 
 static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
 }
 
-/* How many of `rows` rows of `width` floats are shown to hooks together. */
-static size_t rows_together(size_t rows, size_t width) {
-    size_t most = larger(1, HOOKED_FLOATS / width);
+/* How many of `rows` rows of `width` floats are shown to hooks together, in about n_floats. */
+static size_t rows_together(size_t rows, size_t width, size_t n_floats) {
+    size_t most = larger(1, n_floats / width);
     return rows < most ? rows : most;
 }
 
@@ -49,7 +50,7 @@ static void carve_hooks(plens__pass *pass, size_t rows, plens__carver *carver) {
         pass->gathered_from = plens__carve(carver, PLENS__GATHERED_ROWS, sizeof(size_t));
     }
     if (plens__pass_wants(options, PLENS_LOGITS, 0)) {
-        pass->logit_rows = rows_together(rows, config->vocab_size);
+        pass->logit_rows = rows_together(rows, config->vocab_size, WIDE_FLOATS);
         pass->logits = plens__carve(carver, pass->logit_rows, config->vocab_size * sizeof(float));
     }
     if (plens__pass_writes(options, PLENS_ATTN_NORM, 0))
@@ -58,12 +59,12 @@ static void carve_hooks(plens__pass *pass, size_t rows, plens__carver *carver) {
     if (plens__pass_wants(options, PLENS_ATTN_SCORES, 0) ||
         plens__pass_wants(options, PLENS_ATTN_PATTERN, 0)) {
         size_t width = plens__point_width(config, PLENS_ATTN_SCORES, longest);
-        pass->score_rows = rows_together(rows, width);
+        pass->score_rows = rows_together(rows, width, SCORE_FLOATS);
         pass->scores = plens__carve(carver, pass->score_rows, width * sizeof(float));
     }
     if (plens__pass_wants(options, PLENS_HEAD_OUT, 0)) {
         size_t width = plens__point_width(config, PLENS_HEAD_OUT, 0);
-        pass->head_rows = rows_together(rows, width);
+        pass->head_rows = rows_together(rows, width, WIDE_FLOATS);
         pass->head_out = plens__carve(carver, pass->head_rows, width * sizeof(float));
         if (plens__pass_writes(options, PLENS_HEAD_OUT, 0))
             pass->head_kept = plens__carve(carver, pass->head_rows, width * sizeof(float));

@@ -173,70 +173,72 @@ plens_status plens__layers_check(size_t first, size_t last, size_t n_layers, con
 }
 
 /* ARGUMENT unless [first, first + n), or [first, count) if n is 0, lies within count. */
-static plens_status check_range(size_t first, size_t n, size_t count, size_t hook, const char *what,
-                                const char *whose, plens_error *error) {
+static plens_status check_range(size_t first, size_t n, size_t count, const char *who,
+                                const char *what, const char *whose, plens_error *error) {
     if (first < count && n <= count - first)
         return PLENS_OK;
     size_t last = n == 0 || n > SIZE_MAX - first ? first : first + n - 1;
     return plens__fail(error, PLENS_ERROR_ARGUMENT,
-                       "hook %zu asks for %s %zu to %zu, %s: expected 0 to %zu", hook, what, first,
-                       last, whose, count - 1);
+                       "%s asks for %s %zu to %zu, expected them within 0 to %zu (%s)", who, what,
+                       first, last, count - 1, whose);
 }
 
-static plens_status check_positions(const plens_hook *hook, size_t index,
-                                    const plens_prompt *prompts, size_t n_prompts,
-                                    plens_error *error) {
+plens_status plens__heads_check(const plens__config *config, const plens_hook *hook,
+                                const char *who, plens_error *error) {
+    if (plens_point_name(hook->point) == NULL)
+        return plens__fail(error, PLENS_ERROR_ARGUMENT, "%s has an unknown point (%d)", who,
+                           (int)hook->point);
+    size_t n_heads = plens__point_heads(config, hook->point);
+    if (n_heads > 0)
+        return check_range(hook->first_head, hook->n_heads, n_heads, who, "heads",
+                           plens_point_name(hook->point), error);
+    if (hook->first_head == 0 && hook->n_heads == 0)
+        return PLENS_OK;
+    return plens__fail(error, PLENS_ERROR_ARGUMENT, "%s asks for heads, %s has none", who,
+                       plens_point_name(hook->point));
+}
+
+static plens_status check_positions(const plens_hook *hook, const plens_prompt *prompts,
+                                    size_t n_prompts, const char *who, plens_error *error) {
     size_t longest = 0;
     if (hook->positions == PLENS_POSITIONS_LAST) {
         if (hook->first_position == 0 && hook->n_positions == 0)
             return PLENS_OK;
         return plens__fail(error, PLENS_ERROR_ARGUMENT,
-                           "hook %zu asks for last positions and for a range of positions", index);
+                           "%s asks for last positions and for a range of positions", who);
     }
     for (size_t i = 0; i < n_prompts; i++) {
         if (plens__in_range(i, hook->first_prompt, hook->n_prompts) && prompts[i].n_ids > longest)
             longest = prompts[i].n_ids;
     }
-    return check_range(hook->first_position, hook->n_positions, longest, index, "positions",
-                       "its longest prompt decides", error);
+    return check_range(hook->first_position, hook->n_positions, longest, who, "positions",
+                       "the longest of its prompts", error);
 }
 
-static plens_status check_heads(const plens__config *config, const plens_hook *hook, size_t index,
-                                plens_error *error) {
-    size_t n_heads = plens__point_heads(config, hook->point);
-    if (n_heads == 0 && (hook->first_head > 0 || hook->n_heads > 0))
-        return plens__fail(error, PLENS_ERROR_ARGUMENT, "hook %zu asks for heads, %s has none",
-                           index, plens_point_name(hook->point));
-    return n_heads == 0 ? PLENS_OK
-                        : check_range(hook->first_head, hook->n_heads, n_heads, index, "heads",
-                                      plens_point_name(hook->point), error);
-}
-
-static plens_status check_hook(const plens__config *config, const plens_hook *hook, size_t index,
+static plens_status check_hook(const plens__config *config, const plens_hook *hook, const char *who,
                                const plens_prompt *prompts, size_t n_prompts, plens_error *error) {
-    if (hook->fn == NULL || plens_point_name(hook->point) == NULL)
-        return plens__fail(error, PLENS_ERROR_ARGUMENT,
-                           "hook %zu has no function or an unknown point (%d)", index,
-                           (int)hook->point);
-    char who[40];
-    snprintf(who, sizeof who, "hook %zu", index);
-    plens_status status =
-        plens__layers_check(hook->first_layer, hook->last_layer, config->n_layers, who, error);
+    if (hook->fn == NULL)
+        return plens__fail(error, PLENS_ERROR_ARGUMENT, "%s has no function", who);
+    plens_status status = plens__heads_check(config, hook, who, error);
     if (status == PLENS_OK)
-        status = check_range(hook->first_prompt, hook->n_prompts, n_prompts, index, "prompts",
-                             "of this run", error);
+        status =
+            plens__layers_check(hook->first_layer, hook->last_layer, config->n_layers, who, error);
     if (status == PLENS_OK)
-        status = check_positions(hook, index, prompts, n_prompts, error);
-    return status == PLENS_OK ? check_heads(config, hook, index, error) : status;
+        status = check_range(hook->first_prompt, hook->n_prompts, n_prompts, who, "prompts",
+                             "those of this run", error);
+    return status == PLENS_OK ? check_positions(hook, prompts, n_prompts, who, error) : status;
 }
 
 plens_status plens__hooks_check(const plens__config *config, const plens_prompt *prompts,
                                 size_t n_prompts, const plens_run_options *options,
                                 plens_error *error) {
+    char who[40];
     if (options->hooks == NULL && options->n_hooks > 0)
         return plens__fail(error, PLENS_ERROR_ARGUMENT, "hooks is NULL");
     for (size_t i = 0; i < options->n_hooks; i++) {
-        plens_status status = check_hook(config, &options->hooks[i], i, prompts, n_prompts, error);
+        snprintf(who, sizeof who, "hook %zu", i);
+        plens_status status =
+            check_hook(config, &options->hooks[i], who, prompts, n_prompts, error);
         if (status != PLENS_OK)
             return status;
     }

@@ -28,6 +28,10 @@ int plens__in_range(size_t i, size_t first, size_t n);
  */
 size_t plens__written_positions(const plens_run_options *options, size_t prompt, size_t n_ids);
 
+/* ARGUMENT, naming who asks, unless the point is one and has the heads that the hook asks for. */
+plens_status plens__heads_check(const plens__config *config, const plens_hook *hook,
+                                const char *who, plens_error *error);
+
 /* ARGUMENT, naming who asks, unless first to last (0 and 0: all) lie within 1 to n_layers. */
 plens_status plens__layers_check(size_t first, size_t last, size_t n_layers, const char *who,
                                  plens_error *error);

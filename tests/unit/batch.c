@@ -19,7 +19,7 @@ static const plens_allocator allocator = {reallocate, NULL};
 typedef struct made {
     int32_t ids[MOST][200];
     plens__leaf leaves[MOST];
-    size_t lengths[MOST];
+    size_t lengths[MOST], own[MOST];
     plens__batch batch;
     void *base;
 } made;
@@ -29,13 +29,19 @@ static unsigned next_random(unsigned *state) {
     return *state >> 16;
 }
 
-/* n prompts over few tokens, so that many share prefixes, are prefixes of others, or are equal. */
-static void make_batch(made *m, size_t n, unsigned seed, int share) {
+enum { NONE_OWN = 0, SOME_OWN = 1 };
+
+/* n prompts over few tokens, so that many share prefixes, are prefixes of others, or are equal;
+ * with SOME_OWN half of them do not share their last positions. */
+static void make_batch(made *m, size_t n, unsigned seed, int share, int own) {
     for (size_t i = 0; i < n; i++) {
         m->lengths[i] = 1 + next_random(&seed) % (i % 7 == 0 ? 200 : 6);
         for (size_t p = 0; p < m->lengths[i]; p++)
             m->ids[i][p] = (int32_t)(next_random(&seed) % 2);
         m->leaves[i] = (plens__leaf){m->ids[i], m->lengths[i], i, 0, 0, 0};
+        if (own && next_random(&seed) % 2 == 0)
+            m->leaves[i].own = next_random(&seed) % (m->lengths[i] + 1);
+        m->own[i] = m->leaves[i].own;
     }
     plens__leaves_sort(m->leaves, n);
     plens__batch_size size = {0};
@@ -51,14 +57,16 @@ static void make_batch(made *m, size_t n, unsigned seed, int share) {
         test_bad = 1; /* the plan and the built batch must agree */
 }
 
-/* The number of distinct non-empty prefixes, by comparing all pairs. */
+/* The number of distinct non-empty prefixes, by comparing all pairs, and of positions that are not
+ * shared. */
 static size_t count_prefixes(const made *m, size_t n) {
     size_t count = 0;
     for (size_t i = 0; i < n; i++) {
-        for (size_t length = 1; length <= m->lengths[i]; length++) {
+        count += m->own[i];
+        for (size_t length = 1; length <= m->lengths[i] - m->own[i]; length++) {
             int seen = 0;
             for (size_t j = 0; j < i && !seen; j++)
-                seen = m->lengths[j] >= length &&
+                seen = m->lengths[j] - m->own[j] >= length &&
                        memcmp(m->ids[i], m->ids[j], length * sizeof(int32_t)) == 0;
             count += !seen;
         }
@@ -71,7 +79,7 @@ static void rows_are_the_distinct_prefixes(void) {
     for (unsigned seed = 1; seed < 30; seed++) {
         size_t n = 1 + seed % MOST;
         made m;
-        make_batch(&m, n, seed, 1);
+        make_batch(&m, n, seed, 1, seed % 2);
         CHECK(!test_bad);
         CHECK_INT(m.batch.size.n_rows, count_prefixes(&m, n));
         plens__free(&allocator, m.base);
@@ -83,7 +91,7 @@ static void rows_are_the_distinct_prefixes(void) {
 static void paths_spell_the_prompts(void) {
     for (unsigned seed = 1; seed < 30; seed++) {
         made m;
-        make_batch(&m, MOST, seed, seed % 2 == 0);
+        make_batch(&m, MOST, seed, seed % 2 == 0, seed % 4 < 2);
         for (size_t i = 0; i < MOST; i++) {
             const plens__leaf *leaf = &m.batch.leaves[i];
             size_t last = 0;
@@ -107,16 +115,18 @@ static int serves(const plens_row *row, size_t prompt) {
     return count;
 }
 
-/* Guards against hooks that name the wrong prompts for a row. */
+/* Guards against hooks that name the wrong prompts for a row, or several where one may write. */
 static void rows_name_the_prompts_they_serve(void) {
     made m;
-    make_batch(&m, MOST, 5, 1);
+    make_batch(&m, MOST, 5, 1, SOME_OWN);
     size_t served = 0;
     for (size_t i = 0; i < MOST; i++) {
         const plens__leaf *leaf = &m.batch.leaves[i];
         for (size_t p = 0; p < leaf->n_ids; p++) {
             size_t row = plens__batch_row(&m.batch, leaf->branch, p);
             CHECK_INT(serves(&m.batch.all.served[row], leaf->prompt), 1);
+            if (p >= leaf->n_ids - leaf->own)
+                CHECK_INT(m.batch.all.served[row].n_prompts, 1);
         }
         CHECK_INT(serves(&m.batch.ends.served[leaf->end], leaf->prompt), 1);
         served += leaf->n_ids;
@@ -134,7 +144,7 @@ static void rows_name_the_prompts_they_serve(void) {
 /* Guards against rows that attention forgets or takes twice, and pieces across two chunks. */
 static void pieces_cover_every_row_once(void) {
     made m;
-    make_batch(&m, MOST, 9, 0);
+    make_batch(&m, MOST, 9, 0, NONE_OWN);
     size_t next = 0;
     for (size_t i = 0; i < m.batch.all.n_pieces; i++) {
         const plens__piece *piece = &m.batch.all.pieces[i];
@@ -156,7 +166,7 @@ static void pieces_cover_every_row_once(void) {
 /* Guards against no_sharing that shares after all (equal prompts above all). */
 static void without_sharing_every_token_is_a_row(void) {
     made m;
-    make_batch(&m, MOST, 3, 0);
+    make_batch(&m, MOST, 3, 0, NONE_OWN);
     CHECK(!test_bad);
     CHECK_INT(m.batch.size.n_rows, m.batch.size.n_tokens);
     CHECK_INT(m.batch.ends.count, MOST);

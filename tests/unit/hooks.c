@@ -1,0 +1,612 @@
+/* Hooks at every point: the values against Transformers, writes against the same writes in
+ * Transformers, and what a hook must not do to anyone else. */
+#include "tests/faults.h"
+#include "tests/hook_golden.h"
+
+static plens_error error;
+static hook_golden now;
+
+/* ---- against Transformers ---- */
+
+static void opens(void) {
+    int absent;
+    const char *name = now.name, *problem = hook_golden_open(name, NULL, &now, &absent);
+    if (absent)
+        SKIP("%s: %s", name, problem);
+    CHECK_THAT(problem == NULL, "%s: %s", name, problem);
+}
+
+/* A point shown at the wrong moment, in another order of heads, before its bias or its norm. Both
+ * prompts in one batch, so that rows are shared. */
+static void points_are_transformers(void) {
+    const plens_prompt prompts[2] = {now.a, now.b};
+    plens_hook hooks[N_POINTS - 1];
+    all_points all;
+    size_t n_layers, worst = 0;
+    int32_t *layers = hook_golden_ints(&now, "layers", &n_layers);
+    double farthest = 0;
+    all_points_begin(&all, now.model, 0, now.a.n_ids);
+    all_points_hooks(&all, hooks);
+    plens_run_options options = {.hooks = hooks, .n_hooks = N_POINTS - 1};
+    plens_status status = plens_run(now.context, now.model, prompts, 2, &options, &error);
+    for (size_t p = PLENS_EMBED; p < N_POINTS; p++) {
+        for (size_t i = 0; i < (all.info[p].in_block ? n_layers : 1); i++) {
+            char name[64];
+            size_t layer = all.info[p].in_block ? (size_t)layers[i] : 0;
+            snprintf(name, sizeof name, layer > 0 ? "%s.%zu" : "%s", all.info[p].name, layer);
+            double far = hook_golden_distance(
+                &now, name, all_points_at(&all, (plens_point)p, layer), all.size[p]);
+            if (!(far <= farthest)) {
+                farthest = far;
+                worst = p;
+            }
+        }
+    }
+    size_t in_blocks = (N_POINTS - 1 - 3) * now.info.n_layers + 3;
+    size_t seen = all.n_seen;
+    all_points_free(&all);
+    CHECK_OK(status, error);
+    CHECK_INT(seen, in_blocks * now.a.n_ids);
+    CHECK_THAT(farthest < HOOK_TOLERANCE, "%s: %s is %g from Transformers", now.name,
+               plens_point_name((plens_point)worst), farthest);
+}
+
+/* x_i (0.5 + 0.25 (i mod 3)) along the last axis: what make_hook_goldens.py writes. */
+static int write_ramp(void *user, const plens_activations *a) {
+    size_t width = a->n_heads == 0 ? a->width : a->width / a->n_heads;
+    (void)user;
+    for (size_t i = 0; i < a->n_rows * a->width; i++)
+        a->values[i] *= 0.5f + 0.25f * (float)(i % a->width % width % 3);
+    return 0;
+}
+
+static plens_hook ramp_at(int point) {
+    plens_hook hook = {.point = (plens_point)point, .fn = write_ramp, .writes = 1};
+    if (point > PLENS_EMBED && point < PLENS_FINAL_NORM)
+        hook.first_layer = hook.last_layer = 2;
+    return hook;
+}
+
+/* A write that what follows does not see, or sees twice. */
+static void writes_are_transformers(void) {
+    for (int p = PLENS_EMBED; p < N_POINTS; p++) {
+        all_points all;
+        char name[64];
+        all_points_begin(&all, now.model, 0, now.a.n_ids);
+        plens_hook hooks[2] = {ramp_at(p), {.point = PLENS_LOGITS}};
+        hooks[1].fn = all_points_keep;
+        hooks[1].user = &all;
+        plens_run_options options = {.hooks = hooks, .n_hooks = 2};
+        plens_status status = plens_run(now.context, now.model, &now.a, 1, &options, &error);
+        size_t vocab = now.info.vocab_size;
+        snprintf(name, sizeof name, "write.%s", plens_point_name((plens_point)p));
+        double far = hook_golden_distance(
+            &now, name, all.values[PLENS_LOGITS] + (now.a.n_ids - 1) * vocab, vocab);
+        all_points_free(&all);
+        CHECK_OK(status, error);
+        CHECK_THAT(far < HOOK_TOLERANCE, "%s: after writing %s logits are %g from Transformers",
+                   now.name, plens_point_name((plens_point)p), far);
+    }
+}
+
+/* ---- the same bits ---- */
+
+/* Prompts with common beginnings, one of them twice, one the beginning of others; one stands apart.
+ */
+static const int32_t ids_a[] = {1, 7, 5, 9, 30, 2, 11}, ids_b[] = {1, 7, 5, 9, 3}, ids_c[] = {1, 7},
+                     ids_d[] = {4, 7, 5};
+static const plens_prompt prompts[] = {
+    {ids_a, 7, NULL, 0}, {ids_b, 5, NULL, 0}, {ids_c, 2, NULL, 0}, {ids_d, 3, NULL, 0},
+    {ids_a, 7, NULL, 0}, {ids_b, 5, NULL, 0}, {ids_a, 5, NULL, 0}};
+enum { N_PROMPTS = 7, LONGEST = 7, N_ROWS = 11, N_TOKENS = 34, MOST_VOCAB = 80 };
+
+/* Every logit of every prompt. */
+typedef struct logits {
+    float values[N_PROMPTS][LONGEST][MOST_VOCAB];
+    size_t n_rows;
+} logits;
+
+static int keep_logits(void *user, const plens_activations *a) {
+    logits *kept = user;
+    kept->n_rows += a->n_rows;
+    for (size_t r = 0; r < a->n_rows; r++) {
+        for (size_t i = 0; i < a->rows[r].n_prompts; i++)
+            memcpy(kept->values[a->rows[r].prompts[i]][a->rows[r].position],
+                   a->values + r * a->width, a->width * sizeof(float));
+    }
+    return 0;
+}
+
+/* Runs n prompts with the hook given, if any, and what it leaves behind in *kept. */
+static plens_status run_with(plens_context *context, const plens_hook *hooks, size_t n_hooks,
+                             const plens_prompt *some, size_t n, int no_sharing, logits *kept) {
+    plens_hook all[N_POINTS + 1];
+    memset(kept, 0, sizeof *kept);
+    if (n_hooks > 0)
+        memcpy(all, hooks, n_hooks * sizeof *hooks);
+    all[n_hooks] = (plens_hook){.point = PLENS_LOGITS, .fn = keep_logits, .user = kept};
+    plens_run_options options = {.hooks = all, .n_hooks = n_hooks + 1, .no_sharing = no_sharing};
+    return plens_run(context, now.model, some, n, &options, &error);
+}
+
+static int look(void *user, const plens_activations *a) {
+    float *sum = user;
+    for (size_t i = 0; i < a->n_rows * a->width; i++)
+        *sum += a->values[i];
+    return 0;
+}
+
+/* Replaces each row by a copy of itself. */
+static int write_the_same(void *user, const plens_activations *a) {
+    static float copy[1 << 16];
+    (void)user;
+    for (size_t r = 0; r < a->n_rows; r++) {
+        memcpy(copy, a->values + r * a->width, a->width * sizeof(float));
+        memset(a->values + r * a->width, 0xff, a->width * sizeof(float));
+        memcpy(a->values + r * a->width, copy, a->width * sizeof(float));
+    }
+    return 0;
+}
+
+/* Steps that round otherwise when a hook stands between them; a state that is written back to the
+ * wrong row; heads whose sum replaces o_proj's without need. */
+static void looking_and_rewriting_change_no_bit(void) {
+    static logits plain, hooked;
+    float sum = 0;
+    CHECK_OK(run_with(now.context, NULL, 0, prompts, N_PROMPTS, 0, &plain), error);
+    CHECK_INT(plain.n_rows, N_ROWS);
+    for (int p = PLENS_EMBED; p < N_POINTS; p++) {
+        for (int kind = 0; kind < 4; kind++) {
+            plens_hook hook = {.point = (plens_point)p, .fn = look, .user = &sum};
+            if (kind % 2 == 1)
+                hook.positions = PLENS_POSITIONS_LAST;
+            if (kind >= 2) {
+                hook.writes = 1;
+                hook.fn = write_the_same;
+            }
+            CHECK_OK(run_with(now.context, &hook, 1, prompts, N_PROMPTS, 0, &hooked), error);
+            CHECK_INT(hooked.n_rows, kind == 2 ? N_TOKENS : kind == 3 ? N_ROWS + 4 : N_ROWS);
+            CHECK_THAT(memcmp(plain.values, hooked.values, sizeof plain.values) == 0,
+                       "%s: a hook on %s (kind %d) changes bits", now.name,
+                       plens_point_name(hook.point), kind);
+        }
+    }
+}
+
+/* A write to a row that serves another prompt as well. For every point and every prompt: the prompt
+ * has the bits that it has alone, all the others have theirs, and share as before. */
+static void a_write_concerns_one_prompt(void) {
+    static logits plain, hooked, alone;
+    CHECK_OK(run_with(now.context, NULL, 0, prompts, N_PROMPTS, 0, &plain), error);
+    for (int p = PLENS_EMBED; p < PLENS_LOGITS; p++) {
+        for (size_t i = 0; i < N_PROMPTS; i++) {
+            plens_hook hook = ramp_at(p);
+            CHECK_OK(run_with(now.context, &hook, 1, &prompts[i], 1, 0, &alone), error);
+            hook.first_prompt = i;
+            hook.n_prompts = 1;
+            CHECK_OK(run_with(now.context, &hook, 1, prompts, N_PROMPTS, 0, &hooked), error);
+            for (size_t j = 0; j < N_PROMPTS; j++) {
+                const void *expected = i == j ? alone.values[0] : plain.values[j];
+                CHECK_THAT(memcmp(hooked.values[j], expected, sizeof plain.values[j]) == 0,
+                           "%s: writing %s of prompt %zu, prompt %zu has other bits", now.name,
+                           plens_point_name(hook.point), i, j);
+            }
+            /* prompt i's own rows, and those of the others that it does not hold up */
+            CHECK_INT(memcmp(alone.values[0], plain.values[i], sizeof plain.values[i]) != 0, 1);
+            CHECK(hooked.n_rows <= N_ROWS + prompts[i].n_ids);
+        }
+    }
+}
+
+/* Sharing that ends too late (the write leaks back) or with the whole prompt (slow). From position
+ * 3 of prompt 4 on: 1, 7 and 5 are shared, so it has 4 rows of its own. */
+static void sharing_ends_where_a_write_begins(void) {
+    static logits plain, hooked;
+    CHECK_OK(run_with(now.context, NULL, 0, prompts, N_PROMPTS, 0, &plain), error);
+    for (int p = PLENS_EMBED; p < PLENS_LOGITS; p++) {
+        plens_hook hook = ramp_at(p);
+        hook.first_prompt = 4;
+        hook.n_prompts = 1;
+        hook.first_position = 3;
+        CHECK_OK(run_with(now.context, &hook, 1, prompts, N_PROMPTS, 0, &hooked), error);
+        CHECK_INT(hooked.n_rows, N_ROWS + 4);
+        size_t before = 3 * sizeof plain.values[4][0], all = sizeof plain.values[4];
+        for (size_t j = 0; j < N_PROMPTS; j++)
+            CHECK(memcmp(hooked.values[j], plain.values[j], j == 4 ? before : all) == 0);
+        CHECK(memcmp(hooked.values[4][6], plain.values[4][6], sizeof plain.values[4][6]) != 0);
+    }
+}
+
+/* Steps between which hooks look that depend on threads, instruction set, sharing or parts. */
+static void written_runs_are_the_same_bits_everywhere(void) {
+    static logits first, other;
+    plens_hook hooks[N_POINTS - 1];
+    for (int p = PLENS_EMBED; p < N_POINTS; p++) {
+        hooks[p - 1] = ramp_at(p);
+        hooks[p - 1].first_layer = hooks[p - 1].last_layer = 0;
+        hooks[p - 1].first_position = (size_t)p % 3;
+        hooks[p - 1].n_prompts = 4;
+    }
+    CHECK_OK(run_with(now.context, hooks, N_POINTS - 1, prompts, N_PROMPTS, 0, &first), error);
+    CHECK_OK(run_with(now.context, hooks, N_POINTS - 1, prompts, N_PROMPTS, 1, &other), error);
+    CHECK(memcmp(first.values, other.values, sizeof first.values) == 0);
+    plens_plan whole, cut;
+    plens_run_options options = {.hooks = hooks, .n_hooks = N_POINTS - 1};
+    CHECK_OK(plens_run_plan(now.context, now.model, prompts, N_PROMPTS, &options, &whole, &error),
+             error);
+    for (int round = 0; round < 4; round++) {
+        plens_options different = {0};
+        plens_context *context;
+        if (round < 3) {
+            different.threads = round + 1;
+            different.isa_limit = (plens_isa)(round + 1);
+        } else {
+            different.memory = whole.staging_bytes + whole.activation_bytes - 1;
+        }
+        CHECK_OK(plens_context_create(&different, &context, &error), error);
+        CHECK_OK(plens_run_plan(context, now.model, prompts, N_PROMPTS, &options, &cut, &error),
+                 error);
+        CHECK_INT(cut.n_parts > 1, round == 3);
+        plens_status status = run_with(context, hooks, N_POINTS - 1, prompts, N_PROMPTS, 0, &other);
+        plens_context_destroy(context);
+        CHECK_OK(status, error);
+        CHECK_THAT(memcmp(first.values, other.values, sizeof first.values) == 0,
+                   "%s: other bits in round %d", now.name, round);
+    }
+}
+
+static int keep_last_logits(void *user, const plens_activations *a) {
+    memcpy(user, a->values, a->width * sizeof(float));
+    return 0;
+}
+
+/* Attention is shown by pieces of rows, and long rows by parts of pieces; chunks end in both. */
+static void long_prompts_are_the_same_bits(void) {
+    enum { LONG = 4500 };
+    static int32_t ids[LONG];
+    static float plain[MOST_VOCAB], hooked[MOST_VOCAB];
+    float sum = 0;
+    for (size_t i = 0; i < LONG; i++)
+        ids[i] = (int32_t)(i * i % 41 + i % 5);
+    const plens_prompt prompt = {ids, LONG, NULL, 0};
+    for (int p = 0; p < 5; p++) {
+        static const plens_point points[5] = {PLENS_LOGITS, PLENS_ATTN_PATTERN, PLENS_ATTN_NORM,
+                                              PLENS_HEAD_OUT, PLENS_MLP_ACT};
+        plens_hook hooks[2] = {{.point = PLENS_LOGITS, .fn = keep_last_logits},
+                               {.point = points[p], .fn = p % 2 ? write_the_same : look}};
+        hooks[0].positions = PLENS_POSITIONS_LAST;
+        hooks[0].user = p == 0 ? plain : hooked;
+        hooks[1].user = &sum;
+        hooks[1].writes = p % 2;
+        plens_run_options options = {.hooks = hooks, .n_hooks = p == 0 ? 1 : 2};
+        CHECK_OK(plens_run(now.context, now.model, &prompt, 1, &options, &error), error);
+        CHECK_THAT(p == 0 || memcmp(plain, hooked, sizeof plain) == 0,
+                   "a hook on %s changes the bits of a long prompt", plens_point_name(points[p]));
+    }
+}
+
+/* ---- what a hook asks for ---- */
+
+typedef struct chosen {
+    const all_points *all;
+    size_t n_rows, n_wrong, first_head, n_heads;
+} chosen;
+
+/* Compares what a hook is shown with the same of the whole. */
+static int compare_chosen(void *user, const plens_activations *a) {
+    chosen *c = user;
+    const plens_point_info *info = &c->all->info[a->point];
+    size_t T = c->all->n_ids;
+    const float *whole = all_points_at(c->all, a->point, a->layer);
+    c->n_rows += a->n_rows;
+    c->n_wrong += a->first_head != c->first_head || a->n_heads != c->n_heads;
+    for (size_t r = 0; r < a->n_rows; r++) {
+        size_t position = a->rows[r].position, heads = info->n_heads == 0 ? 1 : info->n_heads;
+        size_t shown = a->n_heads == 0 ? 1 : a->n_heads, width = a->width / shown;
+        c->n_wrong += position < 2 || position > 3;
+        for (size_t h = 0; h < shown; h++) {
+            size_t head = a->first_head + h;
+            const float *expected = info->head_width == 0
+                                        ? whole + (head * T + position) * T
+                                        : whole + (position * heads + head) * width;
+            size_t n = width < T || info->head_width > 0 ? width : T;
+            c->n_wrong +=
+                memcmp(a->values + (r * shown + h) * width, expected, n * sizeof(float)) != 0;
+        }
+    }
+    return 0;
+}
+
+/* Rows or heads gathered from the wrong place. */
+static void a_hook_sees_what_it_asks_for(void) {
+    all_points all;
+    plens_hook hooks[N_POINTS - 1];
+    all_points_begin(&all, now.model, 4, prompts[4].n_ids);
+    all_points_hooks(&all, hooks);
+    plens_run_options options = {.hooks = hooks, .n_hooks = N_POINTS - 1};
+    plens_status status = plens_run(now.context, now.model, prompts, N_PROMPTS, &options, &error);
+    size_t n_wrong = 0, n_rows = 0;
+    for (int p = PLENS_EMBED; p < N_POINTS && status == PLENS_OK; p++) {
+        size_t n_heads = all.info[p].n_heads;
+        chosen c = {
+            .all = &all, .first_head = n_heads > 0 ? n_heads - 1 : 0, .n_heads = n_heads > 0};
+        plens_hook hook = {.point = (plens_point)p, .fn = compare_chosen, .user = &c};
+        hook.first_position = 2;
+        hook.n_positions = 2;
+        hook.first_prompt = 4;
+        hook.n_prompts = 1;
+        hook.first_head = c.first_head;
+        hook.n_heads = c.n_heads;
+        options = (plens_run_options){.hooks = &hook, .n_hooks = 1};
+        status = plens_run(now.context, now.model, prompts, N_PROMPTS, &options, &error);
+        n_wrong += c.n_wrong;
+        n_rows += c.n_rows;
+    }
+    all_points_free(&all);
+    CHECK_OK(status, error);
+    CHECK_INT(n_wrong, 0);
+    CHECK_INT(n_rows, 2 * ((N_POINTS - 1 - 3) * now.info.n_layers + 3));
+}
+
+static int write_zero(void *user, const plens_activations *a) {
+    (void)user;
+    memset(a->values, 0, a->n_rows * a->width * sizeof(float));
+    return 0;
+}
+
+static int write_zero_in_last_head(void *user, const plens_activations *a) {
+    size_t width = a->width / a->n_heads;
+    (void)user;
+    for (size_t r = 0; r < a->n_rows; r++)
+        memset(a->values + (r + 1) * a->width - width, 0, width * sizeof(float));
+    return 0;
+}
+
+/* A head that is put back into another's place, or a row's rest that is lost with it. */
+static void a_chosen_head_is_written_in_its_place(void) {
+    static logits one, whole, plain;
+    CHECK_OK(run_with(now.context, NULL, 0, prompts, N_PROMPTS, 0, &plain), error);
+    for (int p = PLENS_EMBED; p < N_POINTS; p++) {
+        plens_point_info info;
+        CHECK_OK(plens_point_describe(now.model, (plens_point)p, &info, &error), error);
+        if (info.n_heads == 0)
+            continue;
+        plens_hook hook = {.point = (plens_point)p, .fn = write_zero_in_last_head, .writes = 1};
+        CHECK_OK(run_with(now.context, &hook, 1, prompts, N_PROMPTS, 0, &whole), error);
+        hook.fn = write_zero;
+        hook.first_head = info.n_heads - 1;
+        CHECK_OK(run_with(now.context, &hook, 1, prompts, N_PROMPTS, 0, &one), error);
+        CHECK(memcmp(one.values, whole.values, sizeof one.values) == 0);
+        CHECK(memcmp(one.values, plain.values, sizeof one.values) != 0);
+    }
+}
+
+static int write_and_count(void *user, const plens_activations *a) {
+    size_t *n = user;
+    a->values[0] += 1;
+    return (*n += a->n_rows) > 1000;
+}
+
+/* Later hooks of a point see what earlier ones wrote; a stopped run calls no hook any more. */
+static void hooks_come_in_their_order(void) {
+    size_t n = 0;
+    for (int p = PLENS_EMBED; p < N_POINTS; p++) {
+        all_points before, after;
+        all_points_begin(&before, now.model, 0, 7);
+        all_points_begin(&after, now.model, 0, 7);
+        plens_hook hooks[3] = {
+            {.point = (plens_point)p, .fn = all_points_keep, .user = &before},
+            {.point = (plens_point)p, .fn = write_and_count, .user = &n, .writes = 1},
+            {.point = (plens_point)p, .fn = all_points_keep, .user = &after}};
+        plens_run_options options = {.hooks = hooks, .n_hooks = 3};
+        plens_status status = plens_run(now.context, now.model, prompts, 1, &options, &error);
+        float difference = *after.values[p] - *before.values[p];
+        after.n_seen = 0;
+        n = 1000;
+        plens_status stopped = plens_run(now.context, now.model, prompts, 1, &options, &error);
+        n = 0;
+        all_points_free(&before);
+        all_points_free(&after);
+        CHECK_OK(status, error);
+        CHECK(difference > 0.99f && difference < 1.01f);
+        CHECK_INT(stopped, PLENS_CANCELLED);
+        CHECK_INT(after.n_seen, 0);
+    }
+}
+
+static int write_minus_infinity(void *user, const plens_activations *a) {
+    (void)user;
+    for (size_t i = 0; i < a->n_rows * a->width; i++)
+        a->values[i] = -INFINITY;
+    return 0;
+}
+
+/* NaN where a query is left without keys. */
+static void a_query_without_keys_attends_to_nothing(void) {
+    all_points all;
+    all_points_begin(&all, now.model, 0, 7);
+    plens_hook hooks[3] = {{.point = PLENS_ATTN_SCORES, .fn = write_minus_infinity, .writes = 1},
+                           {.point = PLENS_ATTN_PATTERN, .fn = all_points_keep, .user = &all},
+                           {.point = PLENS_Z, .fn = all_points_keep, .user = &all}};
+    plens_run_options options = {.hooks = hooks, .n_hooks = 3};
+    plens_status status = plens_run(now.context, now.model, prompts, 1, &options, &error);
+    size_t n_other = 0;
+    for (size_t i = 0; i < all.size[PLENS_ATTN_PATTERN]; i++)
+        n_other += all.values[PLENS_ATTN_PATTERN][i] != 0;
+    for (size_t i = 0; i < all.size[PLENS_Z]; i++)
+        n_other += all.values[PLENS_Z][i] != 0;
+    all_points_free(&all);
+    CHECK_OK(status, error);
+    CHECK_INT(n_other, 0);
+}
+
+/* ---- the lens ---- */
+
+typedef struct top {
+    float logit;
+    int32_t id;
+} top;
+
+static int keep_top(void *user, const plens_lens_result *r) {
+    top *kept = user;
+    kept[r->layer - 1] = (top){r->top[0].logit, r->top[0].id};
+    return 0;
+}
+
+/* A lens that reads the state from before a write: layer L would not be the output. */
+static void the_lens_reads_what_hooks_leave(void) {
+    static logits written;
+    top tops[16] = {{0, 0}};
+    plens_hook hooks[2] = {{.point = PLENS_RESID_POST, .fn = write_ramp, .writes = 1},
+                           {.point = PLENS_LOGITS, .fn = keep_logits, .user = &written}};
+    plens_lens lens = {.fn = keep_top, .user = tops, .positions = PLENS_POSITIONS_LAST};
+    plens_run_options options = {.hooks = hooks, .n_hooks = 2, .lens = &lens};
+    CHECK_OK(plens_run(now.context, now.model, prompts, 1, &options, &error), error);
+    top last = tops[now.info.n_layers - 1];
+    CHECK(written.values[0][6][last.id] == last.logit);
+}
+
+/* ---- errors and memory ---- */
+
+static plens_status run_one(plens_hook hook) {
+    plens_run_options options = {.hooks = &hook, .n_hooks = 1};
+    return plens_run(now.context, now.model, prompts, N_PROMPTS, &options, &error);
+}
+
+/* Hooks that reach past what there is. */
+static void wrong_hooks_are_named(void) {
+    float sum = 0;
+    const plens_hook good = {.point = PLENS_Z, .fn = look, .user = &sum};
+    static const struct {
+        plens_hook bad;
+        const char *words[2];
+    } cases[] = {
+        {{.point = (plens_point)0}, {"hook 0", "unknown point (0)"}},
+        {{.point = (plens_point)24}, {"hook 0", "unknown point (24)"}},
+        {{.point = PLENS_Z, .first_layer = 2, .last_layer = 99}, {"layers 2 to 99", "1 to"}},
+        {{.point = PLENS_Z, .first_head = 9}, {"heads 9 to 9", "(z)"}},
+        {{.point = PLENS_K, .n_heads = 77}, {"heads 0 to 76", "(k)"}},
+        {{.point = PLENS_MLP_ACT, .n_heads = 1}, {"heads", "mlp_act has none"}},
+        {{.point = PLENS_Z, .first_prompt = N_PROMPTS}, {"prompts 7 to 7", "0 to 6"}},
+        {{.point = PLENS_Z, .first_prompt = 6, .n_prompts = 2}, {"prompts 6 to 7", "0 to 6"}},
+        {{.point = PLENS_Z, .first_position = 7}, {"positions 7 to 7", "0 to 6"}},
+        {{.point = PLENS_Z, .first_position = 5, .first_prompt = 1, .n_prompts = 3},
+         {"positions 5 to 5", "0 to 4"}},
+        {{.point = PLENS_Z, .first_position = 1, .n_positions = (size_t)-1},
+         {"positions 1 to 1", "0 to 6"}},
+        {{.point = PLENS_Z, .n_positions = 1, .positions = PLENS_POSITIONS_LAST},
+         {"last positions", "range"}},
+    };
+    CHECK_OK(run_one(good), error);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        plens_hook bad = cases[i].bad;
+        bad.fn = look;
+        bad.user = &sum;
+        CHECK_INT(run_one(bad), PLENS_ERROR_ARGUMENT);
+        CHECK_CONTAINS(error.message, cases[i].words[0]);
+        CHECK_CONTAINS(error.message, cases[i].words[1]);
+    }
+    plens_hook none = good;
+    none.fn = NULL;
+    CHECK_INT(run_one(none), PLENS_ERROR_ARGUMENT);
+    CHECK_CONTAINS(error.message, "no function");
+}
+
+/* Names that do not lead back to their point; shapes that are not the model's. */
+static void points_have_names_and_shapes(void) {
+    plens_point found;
+    plens_point_info info;
+    for (int p = PLENS_EMBED; p < N_POINTS; p++) {
+        CHECK_OK(plens_point_find(plens_point_name((plens_point)p), &found, &error), error);
+        CHECK_INT(found, p);
+    }
+    CHECK(plens_point_name((plens_point)0) == NULL &&
+          plens_point_name((plens_point)N_POINTS) == NULL);
+    CHECK_STRING(plens_point_name(PLENS_MLP_POST), "mlp_post");
+    CHECK_INT(plens_point_find("resid", &found, &error), PLENS_ERROR_ARGUMENT);
+    CHECK_CONTAINS(error.message, "'resid'");
+    CHECK_CONTAINS(error.message, "embed, resid_pre");
+    CHECK_CONTAINS(error.message, "final_norm, logits");
+    CHECK_INT(plens_point_describe(now.model, (plens_point)99, &info, &error),
+              PLENS_ERROR_ARGUMENT);
+    CHECK_OK(plens_point_describe(now.model, PLENS_V, &info, &error), error);
+    CHECK_INT(info.n_heads, now.info.n_kv_heads);
+    CHECK_INT(info.head_width, now.info.head_dim);
+    CHECK_OK(plens_point_describe(now.model, PLENS_ATTN_PATTERN, &info, &error), error);
+    CHECK_INT(info.n_heads, now.info.n_heads);
+    CHECK_INT(info.head_width, 0);
+}
+
+typedef struct counted {
+    faults *state;
+    size_t first, last;
+} counted;
+
+static int count_allocations(void *user, const plens_activations *a) {
+    counted *c = user;
+    (void)a;
+    c->first = c->first == 0 ? c->state->calls : c->first;
+    c->last = c->state->calls;
+    return 0;
+}
+
+/* Hooks whose buffers are made on the way, and a plan that has them where nobody wants them. */
+static void the_pass_allocates_nothing(void) {
+    faults state = {0, 0, 0, 0};
+    plens_options options = {.allocator = {faults_reallocate, &state}};
+    plens_context *context;
+    counted c = {&state, 0, 0};
+    plens_hook hooks[N_POINTS - 1];
+    memset(hooks, 0, sizeof hooks);
+    for (int p = PLENS_EMBED; p < N_POINTS; p++) {
+        hooks[p - 1].point = (plens_point)p;
+        hooks[p - 1].fn = count_allocations;
+        hooks[p - 1].user = &c;
+        hooks[p - 1].writes = 1;
+        hooks[p - 1].positions = p % 2 ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL;
+    }
+    CHECK_OK(plens_context_create(&options, &context, &error), error);
+    plens_run_options run = {.hooks = hooks, .n_hooks = N_POINTS - 1};
+    CHECK_OK(plens_run(context, now.model, prompts, N_PROMPTS, &run, &error), error);
+    CHECK(c.first > 0);
+    CHECK_INT(c.last, c.first);
+    plens_plan all, one, none;
+    CHECK_OK(plens_run_plan(context, now.model, prompts, N_PROMPTS, &run, &all, &error), error);
+    run.n_hooks = 1;
+    run.no_sharing = 1; /* as the writing hooks have it */
+    CHECK_OK(plens_run_plan(context, now.model, prompts, N_PROMPTS, &run, &one, &error), error);
+    run.n_hooks = 0;
+    CHECK_OK(plens_run_plan(context, now.model, prompts, N_PROMPTS, &run, &none, &error), error);
+    CHECK(all.activation_bytes > one.activation_bytes);
+    CHECK(one.activation_bytes > none.activation_bytes);
+    plens_context_destroy(context);
+}
+
+int main(void) {
+    for (size_t i = 0; i < N_HOOK_GOLDENS; i++) {
+        now.name = hook_golden_names[i];
+        RUN(opens);
+        if (!test_bad && !test_skip) {
+            RUN(points_are_transformers);
+            RUN(writes_are_transformers);
+            if (now.step == 1) { /* the fixtures */
+                RUN(looking_and_rewriting_change_no_bit);
+                RUN(a_write_concerns_one_prompt);
+                RUN(sharing_ends_where_a_write_begins);
+                RUN(written_runs_are_the_same_bits_everywhere);
+                if (i == 0)
+                    RUN(long_prompts_are_the_same_bits);
+                RUN(a_hook_sees_what_it_asks_for);
+                RUN(a_chosen_head_is_written_in_its_place);
+                RUN(hooks_come_in_their_order);
+                RUN(a_query_without_keys_attends_to_nothing);
+                RUN(the_lens_reads_what_hooks_leave);
+                RUN(wrong_hooks_are_named);
+                RUN(points_have_names_and_shapes);
+                RUN(the_pass_allocates_nothing);
+            }
+        }
+        hook_golden_close(&now);
+    }
+    return test_finish();
+}
