@@ -408,6 +408,14 @@ plens_status plens_dump_open(plens_context *context, const plens_model *model, c
                              plens_dump **dump, plens_error *error) {
     if (context == NULL || model == NULL || path == NULL || dump == NULL)
         return null_argument(error, "plens_dump_open");
+plens_status plens_json_find(plens_context *context, const char *json, size_t n_bytes,
+                             const char *path, plens_json_kind *kind, plens_text *text,
+                             plens_error *error) {
+    if (context == NULL || json == NULL || path == NULL || kind == NULL || text == NULL)
+        return null_argument(error, "plens_json_find");
+    return plens__json_find_text(&context->allocator, json, n_bytes, path, kind, text, error);
+}
+
     return plens__dump_open(&context->allocator, model, path, dump, error);
 }
 

@@ -648,3 +648,23 @@ size_t plens_json_escape(const char *bytes, size_t n_bytes, char *out, size_t ca
 #endif
 
 #endif
+typedef enum plens_json_kind {
+    PLENS_JSON_MISSING = 0, /* the text has no such value */
+    PLENS_JSON_NULL = 1,
+    PLENS_JSON_FALSE = 2,
+    PLENS_JSON_TRUE = 3,
+    PLENS_JSON_NUMBER = 4,
+    PLENS_JSON_STRING = 5,
+    PLENS_JSON_ARRAY = 6,
+    PLENS_JSON_OBJECT = 7
+} plens_json_kind;
+
+/* The value at `path` in a JSON text: names of members and, in arrays, numbers from 0, joined by
+ * "/", such as "choices/0/message"; "" is the whole (a name that holds a "/" cannot be reached).
+ * text gets a string's characters, a number as it is written, and nothing for the other kinds; free
+ * it with plens_text_free. FORMAT with the byte's offset, also where an object names a member
+ * twice. */
+plens_status plens_json_find(plens_context *context, const char *json, size_t n_bytes,
+                             const char *path, plens_json_kind *kind, plens_text *text,
+                             plens_error *error);
+

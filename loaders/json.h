@@ -48,6 +48,13 @@ plens_status plens__json_no_duplicates(const plens_allocator *allocator, const c
 /* The member, or NULL if object is no object or has none. Linear. */
 const plens__json *plens__json_get(const plens__json *object, const char *key);
 
+/* The value that a path of names and numbers joined by "/" leads to, NULL if there is none, and as
+ * plens_json_find (plens.h) hands it out. */
+const plens__json *plens__json_find(const plens__json *value, const char *path);
+plens_status plens__json_find_text(const plens_allocator *allocator, const char *json,
+                                   size_t n_bytes, const char *path, plens_json_kind *kind,
+                                   plens_text *text, plens_error *error);
+
 int plens__json_is_string(const plens__json *value, const char *text); /* a string equal to text */
 
 /* Numbers. 0 if value is NULL, no number, or does not fit exactly ("1.0" and "1e2" are integers to
