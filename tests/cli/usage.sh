@@ -22,7 +22,7 @@ check "help" prints "usage: plens COMMAND" -h
 check "version" prints "plens 0." --version
 wrong "no command"
 wrong "unknown command 'frobnicate'" frobnicate
-for command in selftest merge; do
+for command in selftest; do
     wrong "this version has no command '$command'" "$command" --model "$model"
 done
 
@@ -51,7 +51,7 @@ wrong "--model DIR is missing" info
 wrong "--model DIR is missing" tokenize
 wrong "--model DIR is missing" score --data q.tsv
 
-for option in --shard --resume --plan; do
+for option in --resume --plan; do
     wrong "this version has no $option" score --model "$model" "$option" 1/2
 done
 wrong "--data FILE is missing" score --model "$model"

@@ -8,6 +8,7 @@ int command_dump(int argc, char **argv);
 int command_tokenize(int argc, char **argv);
 int command_audit(int argc, char **argv);
 int command_info(int argc, char **argv);
+int command_merge(int argc, char **argv);
 int command_self_bleu(int argc, char **argv);
 
 #endif

@@ -116,15 +116,16 @@ int jobs_make(jobs *j, session *s, const questions *q, const job_options *option
                 continue;
             if (c == CONDITION_WITH && q->items[i].persona[0] == '\0')
                 continue;
-            job *next = &j->items[j->count++];
+            job *next = &j->items[j->n_all];
+            next->index = j->n_all++;
             next->question = &q->items[i];
             next->condition = (condition)c;
             code = prepare(next, s, &j->template, options->gold_form);
-            j->n_tokens += next->ids.count;
         }
         if (code == EXIT_DONE)
             code = fail_stopped();
     }
+    j->count = j->n_all;
     if (code == EXIT_DONE && j->count == 0)
         code = fail_input("%s: no row has a persona, so there is nothing to run with one",
                           q->files[0].path);
@@ -132,7 +133,7 @@ int jobs_make(jobs *j, session *s, const questions *q, const job_options *option
 }
 
 void jobs_free(jobs *j, const session *s) {
-    for (size_t i = 0; i < j->count; i++) {
+    for (size_t i = 0; i < j->n_all; i++) {
         plens_ids_free(s->context, &j->items[i].ids);
         free(j->items[i].gold_ids);
     }

@@ -19,6 +19,7 @@ int template_read(prompt_template *t, const session *s, const char *path);
 void template_free(prompt_template *t);
 
 typedef struct job {
+    size_t index; /* among the jobs of all shards */
     const question *question;
     condition condition;
     plens_ids ids;
@@ -28,9 +29,9 @@ typedef struct job {
 } job;
 
 typedef struct jobs {
-    job *items; /* in the order of the questions, with before without */
-    size_t count;
-    size_t n_tokens;
+    job *items; /* [n_all] those to run first; in the order of the questions, with before without */
+    size_t count; /* to run */
+    size_t n_all; /* of all shards */
     prompt_template template;
 } jobs;
 

@@ -12,6 +12,7 @@ static const char usage[] =
     "Runs a Hugging Face model folder on the CPU and looks inside it with a logit lens.\n"
     "\n"
     "  score     scores persona consistency over questions in TSV files\n"
+    "  merge     joins the results of a score's shards\n"
     "  lens      prints what every layer would say next\n"
     "  dump      writes the residual stream and the logits as safetensors\n"
     "  audit     says where another engine's states depart from the model\n"
@@ -29,15 +30,11 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
-    {"score", command_score},
-    {"lens", command_lens},
-    {"dump", command_dump},
-    {"info", command_info},
-    {"tokenize", command_tokenize},
-    {"audit", command_audit},
-    {"self-bleu", command_self_bleu},
-    {"selftest", NULL},
-    {"merge", NULL},
+    {"score", command_score},         {"lens", command_lens},
+    {"dump", command_dump},           {"info", command_info},
+    {"tokenize", command_tokenize},   {"audit", command_audit},
+    {"self-bleu", command_self_bleu}, {"selftest", NULL},
+    {"merge", command_merge},
 };
 
 int main(int argc, char **argv) {

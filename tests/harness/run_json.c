@@ -1,5 +1,5 @@
-/* run.json: "result" is the same for the same input whatever the machine, and what merge compares;
- * "machine" is the rest. */
+/* run.json: "result" is the same for the same input whatever the machine and the shard, and what
+ * merge compares; "machine" is the rest. */
 #include <string.h>
 
 #include "tests/harness/score_files.h"
@@ -64,9 +64,11 @@ static void write_options(output *out, const score_report *r) {
 }
 
 static void write_counts(output *out, const jobs *list) {
-    size_t conditions[N_CONDITIONS] = {0}, multi_token = 0, merged = 0, bare_space = 0;
-    for (size_t i = 0; i < list->count; i++) {
+    size_t conditions[N_CONDITIONS] = {0};
+    size_t n_tokens = 0, multi_token = 0, merged = 0, bare_space = 0;
+    for (size_t i = 0; i < list->n_all; i++) {
         const job *j = &list->items[i];
+        n_tokens += j->ids.count;
         conditions[j->condition]++;
         multi_token += j->multi_token != 0;
         merged += j->merged != 0;
@@ -76,8 +78,8 @@ static void write_counts(output *out, const jobs *list) {
                   "    \"counts\": {\"prompts\": %zu, \"with\": %zu, \"without\": %zu, "
                   "\"tokens\": %zu,\n      \"multi_token_gold\": %zu, \"merged\": %zu, "
                   "\"bare_space\": %zu}\n",
-                  list->count, conditions[CONDITION_WITH], conditions[CONDITION_WITHOUT],
-                  list->n_tokens, multi_token, merged, bare_space);
+                  list->n_all, conditions[CONDITION_WITH], conditions[CONDITION_WITHOUT], n_tokens,
+                  multi_token, merged, bare_space);
 }
 
 static void write_machine(output *out, const score_report *r) {
@@ -91,6 +93,9 @@ static void write_machine(output *out, const score_report *r) {
     output_format(out, "],\n    \"threads\": %d, \"processors\": %d, \"openmp\": %s,\n", c->threads,
                   c->processors, c->openmp ? "true" : "false");
     output_format(out, "    \"memory\": %llu,\n", (unsigned long long)c->memory);
+    if (r->shard->count > 0)
+        output_format(out, "    \"shard\": \"%zu/%zu\", \"shard_prompts\": %zu,\n", r->shard->index,
+                      r->shard->count, r->jobs->count);
     output_format(out, "    \"prepare_seconds\": %.3f, \"run_seconds\": %.3f\n  }\n",
                   r->prepare_seconds, r->scores->seconds);
 }

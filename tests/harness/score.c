@@ -25,6 +25,9 @@ static const char usage[] =
     "  --gold-form F    how gold follows the prompt: after a space, none, or either of them;\n"
     "                   auto (the default): none after white space and before Han, kana and\n"
     "                   Thai, else a space\n"
+    "  --shard I/N      of N shards of the prompts, only the I-th; also slurm and mpi, which take\n"
+    "                   I and N from the launcher's variables. {shard} in --out stands for I.\n"
+    "                   plens merge joins the folders\n"
     "  --view           a table for people instead of TSV, as on a terminal\n"
     "\n" COMMON_USAGE;
 
@@ -32,7 +35,8 @@ typedef struct score_options {
     common_options common;
     job_options jobs;
     option_texts data;
-    const char *out, *ratios;
+    const char *out, *ratios, *shard_text;
+    shard shard;
     int condition, force, for_people;
 } score_options;
 
@@ -57,7 +61,7 @@ static int read_options(score_options *o, int argc, char **argv) {
         {"--template", OPTION_TEXT, &o->jobs.template_path, NULL},
         {"--gold-form", OPTION_CHOICE, &o->jobs.gold_form, gold_form_choices},
         {"--view", OPTION_FLAG, &o->for_people, NULL},
-        {"--shard", OPTION_LATER, NULL, NULL},
+        {"--shard", OPTION_TEXT, &o->shard_text, NULL},
         {"--resume", OPTION_LATER, NULL, NULL},
         {"--plan", OPTION_LATER, NULL, NULL},
         COMMON_OPTIONS(o->common),
@@ -72,6 +76,12 @@ static int read_options(score_options *o, int argc, char **argv) {
         return fail_usage("score", "--data FILE is missing");
     if (code == OPTIONS_READ && o->out != NULL && o->out[0] == '\0')
         return fail_usage("score", "--out takes a folder");
+    if (code == OPTIONS_READ && o->shard_text != NULL && o->out == NULL)
+        return fail_usage("score", "--shard needs --out DIR, a folder for each shard");
+    if (code == OPTIONS_READ && o->shard_text != NULL) {
+        int found = shard_parse(&o->shard, o->shard_text);
+        return found == EXIT_DONE ? code : found;
+    }
     return code;
 }
 
@@ -91,18 +101,22 @@ static int print_result(const score_report *r, int for_people) {
 static int run_and_write(session *s, const score_options *o, score_report *r) {
     scores results;
     results_folder folder = {NULL, 0};
-    int code = o->out != NULL ? folder_prepare(&folder, o->out, o->force) : EXIT_DONE;
-    if (code != EXIT_DONE)
+    char *path = o->out != NULL ? shard_path(&o->shard, o->out) : NULL;
+    int code = path != NULL ? folder_prepare(&folder, path, o->force) : EXIT_DONE;
+    if (code != EXIT_DONE) {
+        free(path);
         return code;
+    }
     r->scores = &results;
     code = scores_run(&results, s, r->jobs, r->ratios);
     if (code == EXIT_DONE && o->out != NULL)
-        code = folder_write(&folder, r);
+        code = folder_write_score(&folder, r);
     if (code == EXIT_DONE && (o->out == NULL || o->for_people))
         code = print_result(r, o->for_people);
     if (code != EXIT_DONE && o->out != NULL)
         folder_undo(&folder);
     scores_free(&results);
+    free(path);
     return code;
 }
 
@@ -119,7 +133,9 @@ static int score(const score_options *o, const ratio_list *ratios) {
     if (code == EXIT_DONE)
         code = jobs_make(&j, &s, &q, &o->jobs);
     if (code == EXIT_DONE) {
-        score_report r = {&s, &q, &o->jobs, &j, ratios, NULL, system_seconds() - started};
+        score_report r = {&s, &q, &o->jobs, &j, ratios, &o->shard, NULL, 0};
+        shard_cut(&o->shard, &j);
+        r.prepare_seconds = system_seconds() - started;
         code = run_and_write(&s, o, &r);
     }
     jobs_free(&j, &s);

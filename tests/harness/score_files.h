@@ -4,6 +4,7 @@
 
 #include "tests/harness/output.h"
 #include "tests/harness/scores.h"
+#include "tests/harness/shard.h"
 
 /* All that a score knows when it writes. */
 typedef struct score_report {
@@ -12,6 +13,7 @@ typedef struct score_report {
     const job_options *options;
     const jobs *jobs;
     const ratio_list *ratios;
+    const shard *shard;
     const scores *scores;
     double prepare_seconds; /* from the start to the run */
 } score_report;
@@ -23,6 +25,10 @@ void write_run_json(output *out, const score_report *r);
 
 /* The summary as a table for people. */
 void print_summary(output *out, const score_report *r);
+
+/* shard.tsv, what merge needs to know: the shard, layers, conditions and ratios, all tasks, and
+ * each row's place in prompts.tsv of the whole run; rows of a key and a value. */
+void write_shard(output *out, const score_report *r);
 
 /* The results' folder. made: how many bytes of the path name the first folder that had to be made,
  * 0 if all of it was there. */
@@ -38,7 +44,17 @@ int folder_prepare(results_folder *folder, const char *path, int force);
 /* Removes the folders that were made and are still empty. */
 void folder_undo(const results_folder *folder);
 
-/* Writes all files; they appear together, run.json last. EXIT_DONE or the exit status. */
-int folder_write(const results_folder *folder, const score_report *r);
+typedef struct result_file {
+    const char *name;
+    void (*write)(output *out, const void *user);
+} result_file;
+
+/* Writes n files; they appear together, the last one, run.json, after the others. Another run's
+ * shard.tsv disappears. EXIT_DONE or the exit status. */
+int folder_write(const results_folder *folder, const result_file *files, size_t n,
+                 const void *user);
+
+/* The same for a score. */
+int folder_write_score(const results_folder *folder, const score_report *r);
 
 #endif

@@ -6,20 +6,10 @@
 #include "tests/harness/score_files.h"
 #include "tests/harness/system.h"
 
-typedef void write_fn(output *out, const score_report *r);
+static const char *const result_names[] = {"prompts.tsv", "layers.tsv", "summary.tsv", "shard.tsv",
+                                           "run.json"};
 
-/* run.json last: a folder that has one is complete. */
-static const struct {
-    const char *name;
-    write_fn *write;
-} result_files[] = {
-    {"prompts.tsv", write_prompts},
-    {"layers.tsv", write_layers},
-    {"summary.tsv", write_summary},
-    {"run.json", write_run_json},
-};
-
-enum { N_FILES = sizeof result_files / sizeof result_files[0] };
+enum { N_NAMES = sizeof result_names / sizeof result_names[0] };
 
 /* Makes the folder and its parents. */
 static int make_folders(results_folder *folder) {
@@ -54,11 +44,11 @@ int folder_prepare(results_folder *folder, const char *path, int force) {
     folder->path = path;
     folder->made = 0;
     int code = make_folders(folder);
-    for (size_t i = 0; i < N_FILES && code == EXIT_DONE && !force; i++) {
-        char *file = join(path, "/", result_files[i].name, NULL);
+    for (size_t i = 0; i < N_NAMES && code == EXIT_DONE && !force; i++) {
+        char *file = join(path, "/", result_names[i], NULL);
         if (system_exists(file))
             code = fail_input("%s: holds results already (%s); --force replaces them", path,
-                              result_files[i].name);
+                              result_names[i]);
         free(file);
     }
     if (code == EXIT_DONE)
@@ -82,35 +72,75 @@ void folder_undo(const results_folder *folder) {
     free(path);
 }
 
+/* Removes what another run left under a name that this one does not write. */
+static void remove_old(const results_folder *folder, const char *name) {
+    char *path = join(folder->path, "/", name, NULL);
+    remove(path);
+    free(path);
+}
+
 /* Gives finished files their names. The old run.json goes first, so that a mixture of two runs
- * never looks complete. */
-static int publish(const results_folder *folder, output files[N_FILES]) {
+ * never looks complete: a folder that has one is. */
+static int publish(const results_folder *folder, output *files, size_t n) {
     int code = fail_stopped();
-    if (code == EXIT_DONE)
-        remove(files[N_FILES - 1].path);
-    for (size_t i = 0; i < N_FILES && code == EXIT_DONE; i++)
+    if (code == EXIT_DONE) {
+        remove_old(folder, "run.json");
+        remove_old(folder, "shard.tsv");
+    }
+    for (size_t i = 0; i < n && code == EXIT_DONE; i++)
         code = output_publish(&files[i]);
     if (code == EXIT_DONE && system_sync_folder(folder->path) != 0)
         code = fail_input("%s: cannot be written: %s", folder->path, strerror(errno));
     return code;
 }
 
-int folder_write(const results_folder *folder, const score_report *r) {
-    output files[N_FILES];
+int folder_write(const results_folder *folder, const result_file *files, size_t n,
+                 const void *user) {
+    output *outputs = allocate(n, sizeof *outputs);
     int code = EXIT_DONE;
-    memset(files, 0, sizeof files);
-    for (size_t i = 0; i < N_FILES && code == EXIT_DONE; i++) {
-        char *path = join(folder->path, "/", result_files[i].name, NULL);
-        code = output_open(&files[i], path);
+    for (size_t i = 0; i < n && code == EXIT_DONE; i++) {
+        char *path = join(folder->path, "/", files[i].name, NULL);
+        code = output_open(&outputs[i], path);
         free(path);
         if (code != EXIT_DONE)
             break;
-        result_files[i].write(&files[i], r);
-        code = output_finish(&files[i]);
+        files[i].write(&outputs[i], user);
+        code = output_finish(&outputs[i]);
     }
     if (code == EXIT_DONE)
-        code = publish(folder, files);
-    for (size_t i = 0; i < N_FILES; i++)
-        output_discard(&files[i]);
+        code = publish(folder, outputs, n);
+    for (size_t i = 0; i < n; i++)
+        output_discard(&outputs[i]);
+    free(outputs);
     return code;
+}
+
+static void prompts_file(output *out, const void *report) {
+    write_prompts(out, report);
+}
+
+static void layers_file(output *out, const void *report) {
+    write_layers(out, report);
+}
+
+static void summary_file(output *out, const void *report) {
+    write_summary(out, report);
+}
+
+static void shard_file(output *out, const void *report) {
+    write_shard(out, report);
+}
+
+static void run_json_file(output *out, const void *report) {
+    write_run_json(out, report);
+}
+
+int folder_write_score(const results_folder *folder, const score_report *r) {
+    result_file files[N_NAMES] = {
+        {"prompts.tsv", prompts_file}, {"layers.tsv", layers_file}, {"summary.tsv", summary_file}};
+    size_t n = 3;
+    if (r->shard->count > 0)
+        files[n++] = (result_file){"shard.tsv", shard_file};
+    files[n++] = (result_file){"run.json", run_json_file};
+    return folder_write(folder, files, n, r);
 }

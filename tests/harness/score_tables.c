@@ -1,4 +1,5 @@
-/* prompts.tsv, layers.tsv and summary.tsv: floats as %.9g, doubles as %.17g, NA for nothing. */
+/* prompts.tsv, layers.tsv, summary.tsv and shard.tsv: floats as %.9g, doubles as %.17g, NA for
+ * nothing. */
 #include "tests/harness/score_files.h"
 
 #include <string.h>
@@ -128,7 +129,27 @@ static void write_group(void *user, const score_report *r, const summary_group *
 
 void write_summary(output *out, const score_report *r) {
     output_format(out, "task\tcondition\tratio\tpopulation\tn\tmin\tmean\tmedian\tmax\n");
+    if (r->jobs->count == 0) /* an empty shard */
+        return;
     each_group(r, write_group, out);
+}
+
+void write_shard(output *out, const score_report *r) {
+    const int *conditions = r->options->conditions;
+    output_format(out, "key\tvalue\nshard\t%zu/%zu\nlayers\t%zu\n", r->shard->index,
+                  r->shard->count, r->session->info.n_layers);
+    for (int c = 0; c < N_CONDITIONS; c++) {
+        if (conditions[c])
+            output_format(out, "condition\t%s\n", condition_names[c]);
+    }
+    for (size_t k = 0; k < r->ratios->count; k++)
+        output_format(out, "ratio\t%s\n", r->ratios->items[k].text);
+    for (size_t t = 0; t < r->questions->n_tasks; t++) {
+        output_format(out, "task\t");
+        write_text(out, r->questions->tasks[t], "\n");
+    }
+    for (size_t i = 0; i < r->jobs->count; i++)
+        output_format(out, "prompt\t%zu\n", r->jobs->items[i].index);
 }
 
 static void view_number(view *v, const stats *over, double number) {

@@ -113,9 +113,14 @@ static int run(scores *r, session *s, const plens_prompt *prompts) {
     lens.positions = PLENS_POSITIONS_LAST;
     lens.top_k = 1;
     options.lens = &lens;
+    if (r->jobs->count == 0) { /* an empty shard */
+        if (!s->options.quiet)
+            say("no prompts fall to this shard");
+        return EXIT_DONE;
+    }
     if (!s->options.quiet)
-        say("%zu prompts, %zu tokens, %zu layers; f32, %s, threads: %d", r->jobs->count,
-            r->jobs->n_tokens, r->n_layers, plens_isa_name(s->machine.isa), s->machine.threads);
+        say("%zu prompts, %zu layers; f32, %s, threads: %d", r->jobs->count, r->n_layers,
+            plens_isa_name(s->machine.isa), s->machine.threads);
     plens_status status = session_run(s, prompts, r->jobs->count, &options, &r->seconds, &error);
     if (r->bad_layer != 0) {
         const job *j = &r->jobs->items[r->bad_job];
