@@ -402,12 +402,6 @@ plens_status plens_json_to_ids(plens_context *context, const char *json, size_t 
     return status;
 }
 
-/* ---- audit ---- */
-
-plens_status plens_dump_open(plens_context *context, const plens_model *model, const char *path,
-                             plens_dump **dump, plens_error *error) {
-    if (context == NULL || model == NULL || path == NULL || dump == NULL)
-        return null_argument(error, "plens_dump_open");
 plens_status plens_json_find(plens_context *context, const char *json, size_t n_bytes,
                              const char *path, plens_json_kind *kind, plens_text *text,
                              plens_error *error) {
@@ -416,6 +410,12 @@ plens_status plens_json_find(plens_context *context, const char *json, size_t n_
     return plens__json_find_text(&context->allocator, json, n_bytes, path, kind, text, error);
 }
 
+/* ---- audit ---- */
+
+plens_status plens_dump_open(plens_context *context, const plens_model *model, const char *path,
+                             plens_dump **dump, plens_error *error) {
+    if (context == NULL || model == NULL || path == NULL || dump == NULL)
+        return null_argument(error, "plens_dump_open");
     return plens__dump_open(&context->allocator, model, path, dump, error);
 }
 

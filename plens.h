@@ -639,15 +639,6 @@ plens_status plens_json_to_text(plens_context *context, const char *json, size_t
 plens_status plens_json_to_ids(plens_context *context, const char *json, size_t n_bytes,
                                plens_ids *ids, plens_error *error);
 
-/* Writes bytes as the inside of a JSON string: escapes; bytes that are no UTF-8 become U+FFFD.
- * Like snprintf. */
-size_t plens_json_escape(const char *bytes, size_t n_bytes, char *out, size_t capacity);
-
-#ifdef __cplusplus
-}
-#endif
-
-#endif
 typedef enum plens_json_kind {
     PLENS_JSON_MISSING = 0, /* the text has no such value */
     PLENS_JSON_NULL = 1,
@@ -668,3 +659,12 @@ plens_status plens_json_find(plens_context *context, const char *json, size_t n_
                              const char *path, plens_json_kind *kind, plens_text *text,
                              plens_error *error);
 
+/* Writes bytes as the inside of a JSON string: escapes; bytes that are no UTF-8 become U+FFFD.
+ * Like snprintf. */
+size_t plens_json_escape(const char *bytes, size_t n_bytes, char *out, size_t capacity);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
