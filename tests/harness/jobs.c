@@ -4,40 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/harness/fill.h"
 #include "tests/harness/message.h"
 #include "tests/harness/system.h"
-
-/* Appends [n] bytes to text [*length], which grows. */
-static char *append(char *text, size_t *length, const char *bytes, size_t n) {
-    text = reallocate(text, *length + n + 1, 1);
-    memcpy(text + *length, bytes, n);
-    *length += n;
-    text[*length] = '\0';
-    return text;
-}
-
-/* The template with the question's cells in their places. Free with free(). */
-static char *fill_template(const char *template, const question *q) {
-    const struct {
-        const char *name, *value;
-    } places[] = {{"{persona}", q->persona}, {"{prompt}", q->prompt}};
-    size_t length = 0;
-    char *text = append(NULL, &length, "", 0);
-    while (*template != '\0') {
-        const char *value = template;
-        size_t n_value = 1, n_name = 1;
-        for (size_t i = 0; i < 2; i++) {
-            if (strncmp(template, places[i].name, strlen(places[i].name)) == 0) {
-                value = places[i].value;
-                n_value = strlen(value);
-                n_name = strlen(places[i].name);
-            }
-        }
-        text = append(text, &length, value, n_value);
-        template += n_name;
-    }
-    return text;
-}
 
 static void add_gold_id(job *j, int32_t id) {
     for (size_t i = 0; i < j->n_gold; i++) {
@@ -89,7 +58,8 @@ static int prepare(job *j, session *s, const prompt_template *template, int form
     const question *q = j->question;
     plens_error error;
     char place[512];
-    char *text = fill_template(template->texts[j->condition], q);
+    const blank blanks[] = {{"{persona}", q->persona}, {"{prompt}", q->prompt}};
+    char *text = fill_blanks(template->texts[j->condition], blanks, 2);
     snprintf(place, sizeof place, "%s:%zu", q->path, q->line);
     int code = EXIT_DONE;
     if (plens_tokenizer_encode(s->context, s->tokenizer, text, strlen(text), 1, &j->ids, &error))

@@ -3,9 +3,9 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "tests/harness/lines.h"
 #include "tests/harness/output.h"
 #include "tests/harness/session.h"
 
@@ -18,29 +18,6 @@ static const char usage[] =
     "  --special  with the tokens that the tokenizer's post-processor adds\n"
     "  --decode   the other way: arrays of ids to strings, special tokens included\n"
     "\n" COMMON_USAGE;
-
-typedef struct line_reader {
-    char *bytes;
-    size_t count, capacity;
-} line_reader;
-
-/* Reads a line of any length without its LF or CRLF. Returns 0 at the end of the input. */
-static int read_line(line_reader *line, FILE *file) {
-    int byte;
-    line->count = 0;
-    while ((byte = getc(file)) != EOF && byte != '\n') {
-        if (line->count == line->capacity) {
-            line->capacity = line->capacity == 0 ? 4096 : 2 * line->capacity;
-            line->bytes = reallocate(line->bytes, line->capacity, 1);
-        }
-        line->bytes[line->count++] = (char)byte;
-    }
-    if (byte == EOF && line->count == 0)
-        return 0;
-    if (line->count > 0 && line->bytes[line->count - 1] == '\r')
-        line->count--;
-    return 1;
-}
 
 static plens_status encode_line(session *s, const line_reader *line, int special, output *out,
                                 plens_error *error) {
@@ -84,9 +61,7 @@ static int convert_lines(session *s, int special, int decode) {
     plens_error error;
     int code = EXIT_DONE;
     output_standard(&out);
-    for (size_t number = 1; code == EXIT_DONE && read_line(&line, stdin); number++) {
-        if (line.bytes == NULL) /* the first line is empty: no line, so no memory yet */
-            line.bytes = allocate(line.capacity = 1, 1);
+    for (size_t number = 1; code == EXIT_DONE && line_next(&line, stdin); number++) {
         plens_status status = decode ? decode_line(s, &line, &out, &error)
                                      : encode_line(s, &line, special, &out, &error);
         if (status != PLENS_OK)
@@ -98,7 +73,7 @@ static int convert_lines(session *s, int special, int decode) {
         code = fail_input("standard input: cannot be read: %s", strerror(errno));
     int written = output_finish(&out);
     output_discard(&out);
-    free(line.bytes);
+    line_free(&line);
     return code == EXIT_DONE ? written : code;
 }
 
