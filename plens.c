@@ -94,6 +94,8 @@ void plens_context_describe(const plens_context *context, plens_context_info *in
     memset(info, 0, sizeof *info);
     info->isa = engine->kernels->isa;
     info->precision = engine->precision;
+    for (int precision = 1; precision <= PLENS_PRECISION_BF16X3; precision++)
+        info->products[precision] = engine->products[precision]->isa;
     info->threads = engine->n_threads;
     info->processors = engine->n_processors;
 #ifdef _OPENMP
@@ -305,6 +307,10 @@ plens_status plens_gold_token(plens_context *context, const plens_tokenizer *tok
 }
 
 /* ---- run ---- */
+
+plens_precision plens_run_precision(const plens_context *context, const plens_model *model) {
+    return plens__run_precision(&context->engine, model);
+}
 
 plens_status plens_run(plens_context *context, const plens_model *model,
                        const plens_prompt *prompts, size_t n_prompts,

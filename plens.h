@@ -73,22 +73,36 @@ typedef struct plens_allocator {
     void *user;
 } plens_allocator;
 
-/* How dot products are computed. f32: activations in float, weights widened exactly, one float
- * accumulator per output, fused multiply-add, k ascending. */
+/* How matrices are multiplied; everything else (norms, attention, softmax, the residual stream) is
+ * float in each of them. runtime/kernels/product.h has the order of every operation.
+ * f32: weights widened exactly, one float accumulator per output, fused multiply-add, k ascending.
+ * bf16: activations and weights rounded to bf16 (weights of bf16 files are as they are), products
+ *   and sums in float in the order of Intel's TDPBF16PS.
+ * bf16x3: as bf16, with each activation the exact sum of three bf16 numbers: as accurate as f32.
+ *   Weights that are not bf16 in the file are PLENS_ERROR_UNSUPPORTED. */
 typedef enum plens_precision {
-    PLENS_PRECISION_DEFAULT = 0, /* f32 */
-    PLENS_PRECISION_F32 = 1
+    PLENS_PRECISION_DEFAULT = 0, /* bf16 where all the model's matrices are BF16, else f32 */
+    PLENS_PRECISION_F32 = 1,
+    PLENS_PRECISION_BF16 = 2,
+    PLENS_PRECISION_BF16X3 = 3
 } plens_precision;
 
-/* Instruction sets, in the order in which a limit cuts them off. */
+/* "f32", "bf16", "bf16x3"; NULL for another value. */
+const char *plens_precision_name(plens_precision precision);
+
+/* Instruction sets, in the order in which a limit cuts them off. A limit that names a set of
+ * another family of processors (NEON on x86-64) is PLENS_ERROR_ARGUMENT. */
 typedef enum plens_isa {
-    PLENS_ISA_DEFAULT = 0, /* as a limit: none */
-    PLENS_ISA_SCALAR = 1,  /* portable C: the definition */
-    PLENS_ISA_AVX2 = 2,    /* AVX2 + FMA (+ F16C) */
-    PLENS_ISA_AVX512 = 3   /* AVX-512 F, BW, DQ, VL */
+    PLENS_ISA_DEFAULT = 0,    /* as a limit: none */
+    PLENS_ISA_SCALAR = 1,     /* portable C: the definition */
+    PLENS_ISA_AVX2 = 2,       /* AVX2 + FMA (+ F16C) */
+    PLENS_ISA_AVX512 = 3,     /* AVX-512 F, BW, DQ, VL */
+    PLENS_ISA_AVX512BF16 = 4, /* AVX-512 BF16: VDPBF16PS */
+    PLENS_ISA_AMX = 5,        /* AMX BF16: TDPBF16PS */
+    PLENS_ISA_NEON = 6        /* AArch64 */
 } plens_isa;
 
-/* "scalar", "avx2", "avx512"; NULL for another value. */
+/* "scalar", "avx2", "avx512", "avx512bf16", "amx", "neon"; NULL for another value. */
 const char *plens_isa_name(plens_isa isa);
 
 typedef struct plens_options {
@@ -110,14 +124,16 @@ void plens_context_destroy(plens_context *context);
 
 /* What a context uses, and why. */
 typedef struct plens_context_info {
-    plens_isa isa;             /* of the kernels chosen */
-    plens_precision precision; /* never DEFAULT */
+    plens_isa isa;             /* of everything but matrix products */
+    plens_isa products[4];     /* of those, by plens_precision from 1 on */
+    plens_precision precision; /* as asked: see plens_run_precision */
     int threads;
     int processors; /* that the process may use */
     int openmp;     /* 1 if built with OpenMP; otherwise threads is 1 */
     uint64_t memory;
-    size_t n_kernels;       /* one line for each set known to this build, the best first: */
-    const char *kernels[8]; /* "avx512: chosen", "avx2: not needed", "avx512: above the limit" … */
+    size_t n_kernels;       /* one line for each set known to this build, the fastest first: */
+    const char *kernels[8]; /* "avx512: chosen for rows, f32", "avx2: not needed", "amx: above the
+                               limit" … valid as long as the context */
 } plens_context_info;
 
 void plens_context_describe(const plens_context *context, plens_context_info *info);
@@ -442,13 +458,19 @@ typedef struct plens_run_options {
  * from disk once for each part that fits the context's memory budget. Prompts may be of any
  * lengths; there is no padding. options may be NULL (then nothing can be seen).
  * Errors: ARGUMENT (no prompts, an empty one, an id, layer, position, prompt or head out of range),
- * MEMORY, IO (a shard that is shorter than when it was opened), CANCELLED. */
+ * UNSUPPORTED (bf16x3 for weights that are not BF16), MEMORY, IO (a shard that is shorter than when
+ * it was opened), CANCELLED. */
 plens_status plens_run(plens_context *context, const plens_model *model,
                        const plens_prompt *prompts, size_t n_prompts,
                        const plens_run_options *options, plens_error *error);
 
+/* The precision in which a context runs a model: what the context was asked for, or what DEFAULT
+ * means for this model. Never DEFAULT. */
+plens_precision plens_run_precision(const plens_context *context, const plens_model *model);
+
 /* What a run will need, without running it. */
 typedef struct plens_plan {
+    plens_precision precision; /* never DEFAULT */
     size_t n_parts;
     uint64_t n_tokens, n_rows;  /* of all prompts; distinct prefixes among them */
     uint64_t weight_bytes_read; /* from the checkpoint, all parts together */

@@ -41,7 +41,9 @@ static double measure(const plens__engine *engine, size_t n_out, size_t n_in, si
     for (size_t run = 0; run < 3 || bench_now() - begin < 0.5; run++) {
         plens__matrix matrix = {w + run % copies * count, PLENS_BF16, n_out, n_in};
         double start = bench_now();
-        plens__matmul(engine, &matrix, NULL, x, n_in, n_rows, y, n_out);
+        plens__operand operand = plens__operand_make(engine, engine->products[PLENS_PRECISION_F32],
+                                                     x, n_in, n_rows, n_in, NULL);
+        plens__matmul(engine, &matrix, NULL, &operand, y, n_out);
         double flops = 2.0 * (double)count * (double)n_rows;
         double rate = flops / (bench_now() - start) * 1e-9;
         best = rate > best ? rate : best;

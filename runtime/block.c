@@ -108,9 +108,13 @@ static void multiply_task(void *arg, size_t item, int thread) {
 
 /* ---- the two sweeps ---- */
 
-static void apply(const sweep *s, const plens__linear *linear, const float *x, float *y) {
-    plens__matmul(s->pass->engine, &linear->matrix, linear->bias, x, linear->matrix.n_in, s->n, y,
-                  linear->matrix.n_out);
+/* x [n, width] for the products that follow. */
+static plens__operand operand(const sweep *s, const float *x, size_t width) {
+    return plens__pass_operand(s->pass, x, width, s->n, width);
+}
+
+static void apply(const sweep *s, const plens__linear *linear, const plens__operand *x, float *y) {
+    plens__matmul(s->pass->engine, &linear->matrix, linear->bias, x, y, linear->matrix.n_out);
 }
 
 static void normalize(sweep *s, const float *weight) {
@@ -145,8 +149,9 @@ static void keys_and_values(sweep *s) {
     if (pass->attn_norm != NULL) /* queries are made of it in the second sweep */
         memcpy(pass->attn_norm + s->slot * config->d_model, pass->norm,
                s->n * config->d_model * sizeof(float));
-    apply(s, &s->block->k, pass->norm, pass->k + s->slot * width);
-    apply(s, &s->block->v, pass->norm, pass->v + s->slot * width);
+    plens__operand x = operand(s, pass->norm, config->d_model);
+    apply(s, &s->block->k, &x, pass->k + s->slot * width);
+    apply(s, &s->block->v, &x, pass->v + s->slot * width);
     show(s, PLENS_K, pass->k + s->slot * width);
     show(s, PLENS_V, pass->v + s->slot * width);
     rotate(s, pass->k + s->slot * width, config->n_kv_heads, s->block->k_norm);
@@ -174,15 +179,18 @@ static void add_to_residual(sweep *s, float *x) {
 
 static void attention(sweep *s, float *x) {
     plens__pass *pass = s->pass;
+    const plens__config *config = &pass->model->config;
     normalize_again(s);
-    apply(s, &s->block->q, pass->norm, pass->q);
+    plens__operand normed = operand(s, pass->norm, config->d_model);
+    apply(s, &s->block->q, &normed, pass->q);
     show(s, PLENS_Q, pass->q);
-    rotate(s, pass->q, pass->model->config.n_heads, s->block->q_norm);
+    rotate(s, pass->q, config->n_heads, s->block->q_norm);
     show(s, PLENS_Q_ROT, pass->q);
     if (s->status == PLENS_OK)
         s->status = plens__pass_attend(pass, s->layer, s->selection, s->slot, s->n, s->error);
     show(s, PLENS_Z, pass->z);
-    apply(s, &s->block->o, pass->z, pass->norm);
+    plens__operand z = operand(s, pass->z, config->n_heads * config->head_dim);
+    apply(s, &s->block->o, &z, pass->norm);
     if (s->status == PLENS_OK)
         s->status = plens__pass_head_out(pass, &s->block->o, s->layer, s->selection, s->slot, s->n,
                                          s->error);
@@ -205,13 +213,15 @@ static void mlp(sweep *s, float *x) {
     plens__pass *pass = s->pass;
     normalize(s, s->block->mlp_norm);
     show(s, PLENS_MLP_NORM, pass->norm);
-    apply(s, &s->block->gate, pass->norm, pass->gate);
+    plens__operand normed = operand(s, pass->norm, pass->model->config.d_model);
+    apply(s, &s->block->gate, &normed, pass->gate);
     show(s, PLENS_MLP_GATE, pass->gate);
-    apply(s, &s->block->up, pass->norm, pass->up);
+    apply(s, &s->block->up, &normed, pass->up);
     show(s, PLENS_MLP_UP, pass->up);
     activate(s);
     show(s, PLENS_MLP_POST, pass->gate);
-    apply(s, &s->block->down, pass->gate, pass->norm);
+    plens__operand activated = operand(s, pass->gate, pass->model->config.d_ff);
+    apply(s, &s->block->down, &activated, pass->norm);
     show(s, PLENS_MLP_OUT, pass->norm);
     add_to_residual(s, x);
 }

@@ -1,6 +1,8 @@
 /* Which kernels, how many threads. */
 #include "runtime/engine.h"
 
+#include <string.h>
+
 #include "runtime/cpu.h"
 #include "runtime/matmul.h"
 #include "runtime/selfcheck.h"
@@ -12,92 +14,162 @@
 #define MAX_THREADS 4096 /* OpenMP ends the process when the system has no more threads */
 
 const char *plens_isa_name(plens_isa isa) {
-    switch (isa) {
-    case PLENS_ISA_SCALAR:
-        return "scalar";
-    case PLENS_ISA_AVX2:
-        return "avx2";
-    case PLENS_ISA_AVX512:
-        return "avx512";
-    case PLENS_ISA_DEFAULT:
-        break;
-    }
-    return NULL;
+    static const char *const names[] = {NULL,         "scalar", "avx2", "avx512",
+                                        "avx512bf16", "amx",    "neon"};
+    return (unsigned)isa < sizeof names / sizeof *names ? names[isa] : NULL;
+}
+
+const char *plens_precision_name(plens_precision precision) {
+    static const char *const names[] = {NULL, "f32", "bf16", "bf16x3"};
+    return (unsigned)precision < sizeof names / sizeof *names ? names[precision] : NULL;
 }
 
 /* ---- The choice ---------------------------------------------------------------------------- */
 
-typedef enum verdict {
-    CHOSEN,
-    NOT_NEEDED,
-    ABOVE_LIMIT,
-    NOT_BUILT,
-    NO_PROCESSOR,
-    FAILED_CHECK,
-    N_VERDICTS
-} verdict;
-
-typedef struct candidate {
+/* An instruction set: what this build has for it, and whether the processor has it. */
+typedef struct set {
     plens_isa isa;
-    const plens__kernels *kernels; /* NULL: not in this build */
+    const plens__kernels *rows; /* NULL: none of its own */
+    const plens__product *(*product)(plens_precision precision);
     int supported;
-    const char *const *texts; /* [N_VERDICTS] */
-} candidate;
+} set;
 
-#define TEXTS(name)                                                                                \
-    {                                                                                              \
-        name ": chosen", name ": not needed", name ": above the limit",                            \
-            name ": not in this build", name ": this processor has none",                          \
-            name ": failed the bit check"                                                          \
-    }
+enum { MOST_SETS = 8 };
 
-static verdict judge(const candidate *c, plens_isa limit, const plens__kernels *chosen) {
-    if (chosen != NULL)
-        return NOT_NEEDED;
-    if (limit != PLENS_ISA_DEFAULT && c->isa > limit)
-        return ABOVE_LIMIT;
-    if (c->kernels == NULL)
-        return NOT_BUILT;
-    if (!c->supported)
-        return NO_PROCESSOR;
-    return plens__selfcheck(c->kernels) ? CHOSEN : FAILED_CHECK;
+/* The fastest first, as measured. Scalar, which defines the bits, is always there. */
+static size_t list_sets(set sets[MOST_SETS]) {
+    size_t n = 0;
+#if defined(__x86_64__)
+    plens__cpu cpu = plens__cpu_detect();
+    sets[n++] = (set){PLENS_ISA_AVX512, plens__kernels_avx512(), plens__product_avx512, cpu.avx512};
+    sets[n++] = (set){PLENS_ISA_AVX2, plens__kernels_avx2(), plens__product_avx2, cpu.avx2};
+#endif
+    sets[n++] = (set){PLENS_ISA_SCALAR, &plens__kernels_scalar, plens__product_scalar, 1};
+    return n;
 }
 
-/* The best first; scalar, which defines the bits, is always there. */
-static void choose_kernels(plens_isa limit, plens__engine *engine) {
-    static const char *const texts[][N_VERDICTS] = {TEXTS("avx512"), TEXTS("avx2"),
-                                                    TEXTS("scalar")};
-    plens__cpu cpu = plens__cpu_detect();
-    const candidate candidates[] = {
-        {PLENS_ISA_AVX512, plens__kernels_avx512(), cpu.avx512, texts[0]},
-        {PLENS_ISA_AVX2, plens__kernels_avx2(), cpu.avx2, texts[1]},
-        {PLENS_ISA_SCALAR, &plens__kernels_scalar, 1, texts[2]},
-    };
-    engine->kernels = NULL;
-    engine->n_choices = sizeof candidates / sizeof *candidates;
-    for (size_t i = 0; i < engine->n_choices; i++) {
-        verdict v = judge(&candidates[i], limit, engine->kernels);
-        if (v == CHOSEN)
-            engine->kernels = candidates[i].kernels;
-        engine->choices[i] = candidates[i].texts[v];
+/* What a set may be chosen for: rows (0) and the product of each precision. */
+enum { N_ROLES = PLENS_PRECISION_BF16X3 + 1 };
+
+static int offers(const set *s, int role) {
+    return role == 0 ? s->rows != NULL : s->product((plens_precision)role) != NULL;
+}
+
+static int passes_check(const set *s, int role) {
+    return role == 0 ? plens__selfcheck_rows(s->rows)
+                     : plens__selfcheck_product(s->product((plens_precision)role));
+}
+
+static int is_filled(const plens__engine *engine, int role) {
+    return role == 0 ? engine->kernels != NULL : engine->products[role] != NULL;
+}
+
+/* Why a set can serve for nothing at all, or NULL. */
+static const char *unusable(const set *s, plens_isa limit) {
+    int built = 0;
+    for (int role = 0; role < N_ROLES; role++)
+        built |= offers(s, role);
+    if (limit != PLENS_ISA_DEFAULT && s->isa > limit)
+        return "above the limit";
+    if (!built)
+        return "not in this build";
+    return s->supported ? NULL : "this processor has none";
+}
+
+/* Adds text to a line of PLENS__CHOICE_BYTES, as far as it fits. */
+static void append(char *line, const char *text) {
+    size_t used = strlen(line), length = strlen(text), room = PLENS__CHOICE_BYTES - 1 - used;
+    length = length < room ? length : room;
+    memcpy(line + used, text, length);
+    line[used + length] = '\0';
+}
+
+/* Gives a set the roles that are still free and whose bits it has right; says so in its line. */
+static void fill_roles(const set *s, plens__engine *engine, char *line) {
+    char failed[PLENS__CHOICE_BYTES] = "";
+    int n_chosen = 0;
+    for (int role = 0; role < N_ROLES; role++) {
+        const char *name = role == 0 ? "rows" : plens_precision_name((plens_precision)role);
+        if (is_filled(engine, role) || !offers(s, role))
+            continue;
+        if (!passes_check(s, role)) {
+            append(failed, failed[0] == '\0' ? "failed the bit check of " : ", ");
+            append(failed, name);
+            continue;
+        }
+        append(line, n_chosen++ == 0 ? "chosen for " : ", ");
+        append(line, name);
+        if (role == 0)
+            engine->kernels = s->rows;
+        else
+            engine->products[role] = s->product((plens_precision)role);
     }
+    if (n_chosen > 0 && failed[0] != '\0')
+        append(line, "; ");
+    append(line, n_chosen == 0 && failed[0] == '\0' ? "not needed" : failed);
+}
+
+static void choose_kernels(plens_isa limit, plens__engine *engine) {
+    set sets[MOST_SETS];
+    engine->n_choices = list_sets(sets);
+    for (size_t i = 0; i < engine->n_choices; i++) {
+        char *line = engine->choices[i];
+        const char *why = unusable(&sets[i], limit);
+        append(line, plens_isa_name(sets[i].isa));
+        append(line, ": ");
+        if (why != NULL)
+            append(line, why);
+        else
+            fill_roles(&sets[i], engine, line);
+    }
+}
+
+static size_t scratch_bytes(const plens__engine *engine) {
+    size_t most = 0;
+    for (int precision = 1; precision < N_ROLES; precision++) {
+        size_t bytes = plens__matmul_scratch(engine->products[precision]);
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
 
 /* ---- Opening ------------------------------------------------------------------------------- */
+
+/* The sets that this family of processors may have. */
+static int is_of_family(plens_isa isa) {
+#if defined(__x86_64__)
+    return isa != PLENS_ISA_NEON;
+#elif defined(__aarch64__)
+    return isa == PLENS_ISA_NEON || isa == PLENS_ISA_SCALAR;
+#else
+    return isa == PLENS_ISA_SCALAR;
+#endif
+}
+
+static plens_status check_limit(plens_isa limit, plens_error *error) {
+    if (limit == PLENS_ISA_DEFAULT)
+        return PLENS_OK;
+    if (plens_isa_name(limit) == NULL)
+        return plens__fail(error, PLENS_ERROR_ARGUMENT,
+                           "options: isa_limit is %d, expected 0 to %d", (int)limit,
+                           (int)PLENS_ISA_NEON);
+    if (!is_of_family(limit))
+        return plens__fail(error, PLENS_ERROR_ARGUMENT,
+                           "options: isa_limit is %s, which is of another family of processors",
+                           plens_isa_name(limit));
+    return PLENS_OK;
+}
 
 static plens_status check_options(const plens_options *options, plens_error *error) {
     if (options->threads < 0 || options->threads > MAX_THREADS)
         return plens__fail(error, PLENS_ERROR_ARGUMENT, "options: threads is %d, expected 0 to %d",
                            options->threads, MAX_THREADS);
-    if (options->precision != PLENS_PRECISION_DEFAULT && options->precision != PLENS_PRECISION_F32)
+    if (options->precision != PLENS_PRECISION_DEFAULT &&
+        plens_precision_name(options->precision) == NULL)
         return plens__fail(error, PLENS_ERROR_ARGUMENT,
-                           "options: precision is %d, expected %d (f32) or 0",
-                           (int)options->precision, (int)PLENS_PRECISION_F32);
-    if (options->isa_limit != PLENS_ISA_DEFAULT && plens_isa_name(options->isa_limit) == NULL)
-        return plens__fail(error, PLENS_ERROR_ARGUMENT,
-                           "options: isa_limit is %d, expected 0 to %d", (int)options->isa_limit,
-                           (int)PLENS_ISA_AVX512);
-    return PLENS_OK;
+                           "options: precision is %d, expected 0 to %d", (int)options->precision,
+                           (int)PLENS_PRECISION_BF16X3);
+    return check_limit(options->isa_limit, error);
 }
 
 static void count_threads(int wanted, plens__engine *engine) {
@@ -120,10 +192,11 @@ plens_status plens__engine_open(const plens_allocator *allocator, const plens_op
         return status;
     plens__engine made = {0};
     made.allocator = *allocator;
-    made.precision = PLENS_PRECISION_F32;
+    made.precision =
+        options->precision == PLENS_PRECISION_DEFAULT ? PLENS_PRECISION_F32 : options->precision;
     count_threads(options->threads, &made);
     choose_kernels(options->isa_limit, &made);
-    made.scratch_bytes = plens__matmul_scratch(made.kernels);
+    made.scratch_bytes = scratch_bytes(&made);
     size_t bytes = (size_t)made.n_threads * made.scratch_bytes;
     made.scratch = plens__alloc(&made.allocator, bytes);
     if (made.scratch == NULL)

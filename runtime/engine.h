@@ -4,21 +4,26 @@
 
 #include "loaders/base.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/product.h"
+
+#define PLENS__CHOICE_BYTES 128
 
 typedef struct plens__engine {
     plens_allocator allocator;
-    const plens__kernels *kernels;
-    plens_precision precision;
+    const plens__kernels *kernels;                              /* of rows */
+    const plens__product *products[PLENS_PRECISION_BF16X3 + 1]; /* by plens_precision */
+    plens_precision precision; /* as asked; DEFAULT: the model decides */
     int n_threads;
     int n_processors;
     char *scratch; /* [n_threads, scratch_bytes]: plens__matmul's packed panels */
     size_t scratch_bytes;
     size_t n_choices;
-    const char *choices[8]; /* plens_context_info.kernels: static strings */
+    char choices[8][PLENS__CHOICE_BYTES]; /* plens_context_info.kernels */
 } plens__engine;
 
-/* Chooses the kernels: by CPUID, XCR0 and the limit, the best first; each candidate runs a small
- * fixed problem and is passed over unless it gives the definition's bits. Allocates the scratch. */
+/* Chooses the kernels of rows and a product for each precision: by CPUID, XCR0 and the limit, the
+ * fastest first; each candidate runs a small fixed problem and is passed over unless it gives the
+ * definition's bits. Allocates the scratch. */
 plens_status plens__engine_open(const plens_allocator *allocator, const plens_options *options,
                                 plens__engine *engine, plens_error *error);
 void plens__engine_close(plens__engine *engine);
@@ -32,5 +37,10 @@ void plens__parallel(const plens__engine *engine, size_t n_items, plens__task *t
 
 /* Runs task(arg, 0, 0) once on the calling thread under the same floating-point state. */
 void plens__guarded(plens__task *task, void *arg);
+
+/* The same two with denormals flushed if `flush` is set, for products that want it. */
+void plens__parallel_flush(const plens__engine *engine, int flush, size_t n_items,
+                           plens__task *task, void *arg);
+void plens__guarded_flush(int flush, plens__task *task, void *arg);
 
 #endif

@@ -10,10 +10,11 @@ typedef struct plens__fpstate {
     uint64_t status;  /* aarch64: FPSR */
 } plens__fpstate;
 
-/* Saves the modes and loads the known ones: to nearest even, denormals kept, traps masked, flags
- * clear. Arithmetic between the two calls must sit behind a function pointer: compilers move it
- * across writes to the control register. Nothing happens on other machines. */
-void plens__fpstate_enter(plens__fpstate *saved);
+/* Saves the modes and loads known ones: to nearest even, traps masked, flags clear, and denormals
+ * kept or, with `flush`, flushed (x86: FTZ and DAZ; aarch64: FZ). Calls may be nested. Arithmetic
+ * between the two calls must sit behind a function pointer: compilers move it across writes to the
+ * control register. Nothing happens on other machines. */
+void plens__fpstate_enter(plens__fpstate *saved, int flush);
 void plens__fpstate_leave(const plens__fpstate *saved);
 
 #endif

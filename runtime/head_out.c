@@ -32,9 +32,10 @@ static void multiply(const heads *h, const plens__matrix *o) {
     size_t d = config->d_model, head_dim = config->head_dim, n_heads = config->n_heads;
     for (size_t head = 0; head < n_heads; head++) {
         plens__matrix columns = columns_of(pass, o, head);
-        plens__matmul(pass->engine, &columns, NULL,
-                      pass->z + (h->first * n_heads + head) * head_dim, n_heads * head_dim, h->n,
-                      pass->head_out + head * d, n_heads * d);
+        plens__operand z =
+            plens__pass_operand(pass, pass->z + (h->first * n_heads + head) * head_dim,
+                                n_heads * head_dim, h->n, head_dim);
+        plens__matmul(pass->engine, &columns, NULL, &z, pass->head_out + head * d, n_heads * d);
     }
 }
 

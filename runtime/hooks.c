@@ -180,13 +180,14 @@ static void final_norm_task(void *arg, size_t item, int thread) {
 /* logits [n, vocab_size] of the n rows in pass->norm. */
 static plens_status unembed_rows(plens__pass *pass, size_t n, plens_error *error) {
     size_t vocab = pass->model->config.vocab_size, d = pass->model->config.d_model;
+    plens__operand x = plens__pass_operand(pass, pass->norm, d, n, d);
     for (size_t first = 0; first < vocab; first += PLENS__TILE_IDS) {
         size_t ids = vocab - first < PLENS__TILE_IDS ? vocab - first : PLENS__TILE_IDS;
         plens__matrix tile;
         plens_status status = plens__weights_unembed(&pass->weights, first, ids, &tile, error);
         if (status != PLENS_OK)
             return status;
-        plens__matmul(pass->engine, &tile, NULL, pass->norm, d, n, pass->logits + first, vocab);
+        plens__matmul(pass->engine, &tile, NULL, &x, pass->logits + first, vocab);
     }
     return plens__pass_progress(pass, (double)n * (double)vocab * (double)d, error);
 }

@@ -226,8 +226,8 @@ static plens_status pass_tile(plens__pass *pass, int final, size_t n_sites,
         size_t n = n_sites - t.first;
         if (n > PLENS__LENS_ROWS)
             n = PLENS__LENS_ROWS;
-        plens__matmul(pass->engine, tile, NULL, states + t.first * d, d, n, lens->logits,
-                      PLENS__TILE_IDS);
+        plens__operand x = plens__pass_operand(pass, states + t.first * d, d, n, d);
+        plens__matmul(pass->engine, tile, NULL, &x, lens->logits, PLENS__TILE_IDS);
         plens__parallel(pass->engine, n, reduce_task, &t);
         plens_status status =
             plens__pass_progress(pass, (double)n * (double)tile->n_out * (double)d, error);
@@ -268,11 +268,11 @@ static plens_status token_logits(plens__pass *pass, size_t row, const int32_t *i
     if (status != PLENS_OK)
         return status;
     size_t d = matrix.n_in;
-    if (lens->n_early > 0)
-        plens__matmul(pass->engine, &matrix, NULL, lens->early + row * lens->n_early * d, d,
-                      lens->n_early, lens->target_logits, n);
-    plens__matmul(pass->engine, &matrix, NULL, lens->final + row * d, d, 1,
-                  lens->target_logits + lens->n_early * n, n);
+    plens__operand x =
+        plens__pass_operand(pass, lens->early + row * lens->n_early * d, d, lens->n_early, d);
+    plens__matmul(pass->engine, &matrix, NULL, &x, lens->target_logits, n);
+    x = plens__pass_operand(pass, lens->final + row * d, d, 1, d);
+    plens__matmul(pass->engine, &matrix, NULL, &x, lens->target_logits + lens->n_early * n, n);
     return PLENS_OK;
 }
 

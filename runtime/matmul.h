@@ -1,4 +1,4 @@
-/* Rows times a weight matrix: packing, blocking and threads over the kernels' gemm. */
+/* Rows times a weight matrix: packing, blocking and threads over a product's kernels. */
 #ifndef PLENS_RUNTIME_MATMUL_H
 #define PLENS_RUNTIME_MATMUL_H
 
@@ -11,14 +11,31 @@ typedef struct plens__matrix {
     size_t n_out, n_in;
 } plens__matrix;
 
-/* y[r, o] = sum over k ascending of x[r, k] w[o, k] (one float accumulator, fma, from +0), then
- * + bias[o] if bias is not NULL. x is [n_rows, n_in] with ldx floats between rows, y
- * [n_rows, n_out] with ldy. Runs on all threads of the engine; must not be called from a task.
- * Any sizes: one row, n_in of 1, n_out that is no multiple of anything. Allocates nothing. */
+/* Rows of activations as a product wants them: packed once for all the matrices that they meet. */
+typedef struct plens__operand {
+    const plens__product *product;
+    const void *data; /* packed: [parts of k, strips]; else the activations themselves */
+    size_t ldx;       /* floats between rows where they are not packed */
+    size_t n_rows, n_in;
+} plens__operand;
+
+/* The bytes that packing n_rows rows of n_in takes; 0 where the product reads rows as they are. */
+size_t plens__operand_bytes(const plens__product *product, size_t n_rows, size_t n_in);
+
+/* Packs x [n_rows, n_in], ldx floats between rows, into `buffer` of plens__operand_bytes. Where
+ * nothing is packed x must live as long as the operand. Runs on all threads, as plens__matmul. */
+plens__operand plens__operand_make(const plens__engine *engine, const plens__product *product,
+                                   const float *x, size_t ldx, size_t n_rows, size_t n_in,
+                                   void *buffer);
+
+/* y[r, o] = the product over k of x[r, k] and w[o, k] (runtime/kernels/product.h), then + bias[o]
+ * if bias is not NULL. y is [n_rows, n_out] with ldy floats between rows. Runs on all threads of
+ * the engine; must not be called from a task. Any sizes: one row, n_in of 1, n_out that is no
+ * multiple of anything. Allocates nothing. */
 void plens__matmul(const plens__engine *engine, const plens__matrix *w, const float *bias,
-                   const float *x, size_t ldx, size_t n_rows, float *y, size_t ldy);
+                   const plens__operand *x, float *y, size_t ldy);
 
 /* The scratch that plens__matmul needs for each thread, in bytes. */
-size_t plens__matmul_scratch(const plens__kernels *kernels);
+size_t plens__matmul_scratch(const plens__product *product);
 
 #endif

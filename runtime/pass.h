@@ -15,6 +15,7 @@ typedef struct plens__pass {
     const plens__engine *engine;
     const plens_model *model;
     const plens_run_options *options; /* never NULL */
+    const plens__product *product;    /* of the run's precision */
     plens__batch batch;
     plens__weights weights;
     plens__lens lens;
@@ -29,6 +30,7 @@ typedef struct plens__pass {
     float *norm;      /* [chunk, d_model] normed rows; then a component's output */
     float *q, *z;     /* [chunk, n_heads * head_dim] */
     float *gate, *up; /* [chunk, d_ff] */
+    char *packed;     /* what plens__pass_operand packs; one operand at a time */
     float *logits;    /* [logit_rows, vocab_size] for the LOGITS hook */
     size_t logit_rows;
 
@@ -54,6 +56,11 @@ typedef struct plens__pass {
 
 /* Adds work to what is done and asks the caller whether to go on. */
 plens_status plens__pass_progress(plens__pass *pass, double work, plens_error *error);
+
+/* x [n_rows, n_in], ldx floats between rows, for the matrix products that follow: at most a chunk
+ * of rows, or the lens's. Valid until the next one is made. */
+plens__operand plens__pass_operand(const plens__pass *pass, const float *x, size_t ldx,
+                                   size_t n_rows, size_t n_in);
 
 /* Shows rows [slot, slot + n) of a selection, values [n, width], to the hooks on this point, each
  * those of them that it asks for. */

@@ -73,6 +73,17 @@ static void carve_hooks(plens__pass *pass, size_t rows, plens__carver *carver) {
     }
 }
 
+/* Room for the widest rows that plens__pass_operand packs. */
+static void carve_packed(plens__pass *pass, size_t rows, plens__carver *carver) {
+    const plens__config *config = &pass->model->config;
+    size_t widest = larger(config->d_model, config->n_heads * config->head_dim);
+    size_t bytes = plens__operand_bytes(pass->product, rows, larger(widest, config->d_ff));
+    size_t states = larger(PLENS__LENS_ROWS, config->n_layers); /* the lens's, together */
+    if (pass->options->lens != NULL)
+        bytes = larger(bytes, plens__operand_bytes(pass->product, states, config->d_model));
+    pass->packed = plens__carve(carver, bytes, 1);
+}
+
 /* Buffers whose size does not depend on the number of rows beyond one chunk. */
 static void carve_chunk(plens__pass *pass, plens__carver *carver) {
     const plens__config *config = &pass->model->config;
@@ -85,6 +96,7 @@ static void carve_chunk(plens__pass *pass, plens__carver *carver) {
     pass->z = plens__carve(carver, rows, heads * sizeof(float));
     pass->gate = plens__carve(carver, rows, config->d_ff * sizeof(float));
     pass->up = plens__carve(carver, rows, config->d_ff * sizeof(float));
+    carve_packed(pass, rows, carver);
     carve_hooks(pass, rows, carver);
     plens__carver attention = {NULL, 0, 0}; /* of one thread: scores, then K and V of a head */
     plens__carve(&attention, size->longest * (1 + 2 * config->head_dim), sizeof(float));

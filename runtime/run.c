@@ -50,6 +50,11 @@ static plens_status check_options(const plens_model *model, const plens_prompt *
 
 /* ---- the pass ---- */
 
+plens__operand plens__pass_operand(const plens__pass *pass, const float *x, size_t ldx,
+                                   size_t n_rows, size_t n_in) {
+    return plens__operand_make(pass->engine, pass->product, x, ldx, n_rows, n_in, pass->packed);
+}
+
 static void rotary_task(void *arg, size_t item, int thread) {
     plens__pass *pass = arg;
     (void)item;
@@ -122,6 +127,23 @@ static plens_status run_parts(plens__pass *pass, const plens_prompt *prompts, pl
 
 /* ---- entry ---- */
 
+plens_precision plens__run_precision(const plens__engine *engine, const plens_model *model) {
+    if (engine->precision != PLENS_PRECISION_DEFAULT)
+        return engine->precision;
+    return plens__weights_not_bf16(model) == NULL ? PLENS_PRECISION_BF16 : PLENS_PRECISION_F32;
+}
+
+static plens_status check_precision(plens_precision precision, const plens_model *model,
+                                    plens_error *error) {
+    const plens__tensor *other = plens__weights_not_bf16(model);
+    if (precision != PLENS_PRECISION_BF16X3 || other == NULL)
+        return PLENS_OK;
+    return plens__fail(error, PLENS_ERROR_UNSUPPORTED,
+                       "%s: tensor %s is %s, expected BF16 (precision bf16x3 takes no other "
+                       "weights; f32 takes them)",
+                       model->folder, other->name, other->dtype_name);
+}
+
 static plens_status begin(const plens__engine *engine, uint64_t memory, const plens_model *model,
                           const plens_prompt *prompts, size_t n_prompts,
                           const plens_run_options *options, plens__pass *pass, plens__plan *plan,
@@ -129,9 +151,13 @@ static plens_status begin(const plens__engine *engine, uint64_t memory, const pl
     plens_status status = check_prompts(model, prompts, n_prompts, error);
     if (status == PLENS_OK)
         status = check_options(model, prompts, n_prompts, options, error);
+    plens_precision precision = plens__run_precision(engine, model);
+    if (status == PLENS_OK)
+        status = check_precision(precision, model, error);
     if (status != PLENS_OK)
         return status;
     memset(pass, 0, sizeof *pass);
+    pass->product = engine->products[precision];
     pass->engine = engine;
     pass->model = model;
     pass->options = options;
@@ -175,6 +201,7 @@ plens_status plens__run_plan(const plens__engine *engine, uint64_t memory, const
     plens__carver staging = {NULL, 0, 0};
     plens__weights_carve(&pass.weights, model, &staging);
     memset(out, 0, sizeof *out);
+    out->precision = pass.product->precision;
     out->n_parts = plan.n_parts;
     out->staging_bytes = staging.used;
     out->activation_bytes = plan.n_bytes - staging.used;

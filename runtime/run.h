@@ -5,6 +5,9 @@
 #include "loaders/model.h"
 #include "runtime/engine.h"
 
+/* The precision of runs of a model: as asked, or what the model decides. */
+plens_precision plens__run_precision(const plens__engine *engine, const plens_model *model);
+
 /* plens_run and plens_run_plan of plens.h; options and plan are never NULL, memory 0 is no limit.
  */
 plens_status plens__run(const plens__engine *engine, uint64_t memory, const plens_model *model,

@@ -6,17 +6,23 @@
 #include <string.h>
 
 #include "runtime/engine.h"
+#include "runtime/fpstate.h"
 
-enum { ROWS = 5, DEPTH = 37, OUTPUTS = 13, WIDTH = 75, KEYS = 21 };
+enum { DEPTH = 37, WIDTH = 75, KEYS = 21 };
+
+/* ---- Rows ---- */
 
 /* What one set of kernels makes of the fixed problem. */
 typedef struct results {
-    float c[ROWS * OUTPUTS];
     float normed[WIDTH], rotated[WIDTH], scores[KEYS], attended[DEPTH];
     float mixed[WIDTH], sum[WIDTH], exponential[WIDTH];
     plens__vocab_sums vocab;
     size_t greater, first;
 } results;
+
+static size_t smaller(size_t a, size_t b) {
+    return a < b ? a : b;
+}
 
 /* Fixed values in (-limit, limit), by a linear congruential generator [Knuth, MMIX]. */
 static void fill(float *values, size_t n, uint64_t seed, float limit) {
@@ -24,23 +30,6 @@ static void fill(float *values, size_t n, uint64_t seed, float limit) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         values[i] = ((float)(int32_t)(seed >> 32) * 0x1p-31f) * limit;
     }
-}
-
-static void run_gemm(const plens__kernels *kernels, results *out) {
-    float x[ROWS * DEPTH], w[OUTPUTS * DEPTH], panel[DEPTH * PLENS__PANEL_MAX];
-    uint16_t half[OUTPUTS * DEPTH];
-    fill(x, ROWS * DEPTH, 1, 3.0f);
-    fill(w, OUTPUTS * DEPTH, 2, 0x1p-127f); /* products and sums around the denormals */
-    for (size_t i = 0; i < OUTPUTS * DEPTH; i++)
-        half[i] = (uint16_t)(i * 40503u); /* of every kind, NaN and infinite ones too */
-    kernels->pack(PLENS_F32, w, DEPTH * sizeof *w, OUTPUTS, DEPTH, panel);
-    kernels->gemm(ROWS, DEPTH, x, DEPTH, panel, OUTPUTS, 0, out->c, OUTPUTS);
-    kernels->pack(PLENS_F16, half, DEPTH * sizeof *half, OUTPUTS, DEPTH, panel);
-    kernels->gemm(ROWS - 2, DEPTH, x, DEPTH, panel, OUTPUTS, 1, out->c, OUTPUTS);
-    for (size_t i = 0; i < OUTPUTS * DEPTH; i++)
-        half[i] = (uint16_t)(0x3F00 + i * 97 % 0x200); /* bf16 around 1 */
-    kernels->pack(PLENS_BF16, half, DEPTH * sizeof *half, OUTPUTS, DEPTH, panel);
-    kernels->gemm(1, DEPTH, x, DEPTH, panel, OUTPUTS, 0, out->c, OUTPUTS);
 }
 
 static void run_rows(const plens__kernels *kernels, results *out) {
@@ -79,11 +68,11 @@ static int same(const float *a, const float *b, size_t n) {
 }
 
 static int same_results(const results *a, const results *b) {
-    return same(a->c, b->c, ROWS * OUTPUTS) && same(a->normed, b->normed, WIDTH) &&
-           same(a->rotated, b->rotated, WIDTH) && same(a->scores, b->scores, KEYS) &&
-           same(a->attended, b->attended, DEPTH) && same(a->mixed, b->mixed, WIDTH) &&
-           same(a->sum, b->sum, WIDTH) && same(a->exponential, b->exponential, WIDTH) &&
-           same(&a->vocab.max, &b->vocab.max, 1) && a->vocab.finite == b->vocab.finite &&
+    return same(a->normed, b->normed, WIDTH) && same(a->rotated, b->rotated, WIDTH) &&
+           same(a->scores, b->scores, KEYS) && same(a->attended, b->attended, DEPTH) &&
+           same(a->mixed, b->mixed, WIDTH) && same(a->sum, b->sum, WIDTH) &&
+           same(a->exponential, b->exponential, WIDTH) && same(&a->vocab.max, &b->vocab.max, 1) &&
+           a->vocab.finite == b->vocab.finite &&
            memcmp(&a->vocab.sum, &b->vocab.sum, sizeof a->vocab.sum) == 0 &&
            memcmp(&a->vocab.weighted, &b->vocab.weighted, sizeof a->vocab.weighted) == 0 &&
            a->greater == b->greater && a->first == b->first;
@@ -101,15 +90,109 @@ static void compare(void *arg, size_t item, int thread) {
     results *outs[2] = {&expected, &found};
     (void)item, (void)thread;
     for (int i = 0; i < 2; i++) {
-        run_gemm(sets[i], outs[i]);
         run_rows(sets[i], outs[i]);
         run_vocabulary(sets[i], outs[i]);
     }
     c->passed = same_results(&expected, &found);
 }
 
-int plens__selfcheck(const plens__kernels *kernels) {
+int plens__selfcheck_rows(const plens__kernels *kernels) {
     check c = {kernels, 0};
     plens__guarded(compare, &c);
+    return c.passed;
+}
+
+/* ---- Products ---- */
+
+enum { ROWS = 9, K = 37, OUTPUTS = 19, K_BLOCKS = 2, N_PROBLEMS = 4 };
+
+typedef struct problem {
+    plens_dtype dtype;
+    float x[ROWS * K], c[ROWS * OUTPUTS]; /* c: from which the sums go on */
+    float w[OUTPUTS * K];
+    uint16_t half[OUTPUTS * K];
+} problem;
+
+static void fill_halves(problem *p, unsigned first, unsigned factor, unsigned range) {
+    for (size_t i = 0; i < OUTPUTS * K; i++)
+        p->half[i] = (uint16_t)(first + i * factor % range);
+}
+
+/* Products of few bits around 2^-126 and of both signs, which cancel: results just above and below
+ * the edge, and ties on it. */
+static void make_edge_problem(problem *p) {
+    fill_halves(p, 0x1B00, 0x121, 0x100); /* 2^-73 to 2^-71 */
+    for (size_t i = 0; i < OUTPUTS * K; i++)
+        p->half[i] = (uint16_t)((p->half[i] & 0xFFF0) | (i % 5 < 2 ? 0x8000 : 0));
+    for (size_t i = 0; i < ROWS * K; i++)
+        p->x[i] = (float)(int)(p->x[i] * 5) * (i % 7 == 0 ? 0x1.01p-60f : 0x1p-56f);
+}
+
+static void make_problem(size_t number, problem *p) {
+    fill(p->x, ROWS * K, 1, 3.0f);
+    fill(p->w, OUTPUTS * K, 2, 0x1p-127f); /* products and sums around the denormals */
+    fill(p->c, ROWS * OUTPUTS, 3, number == 1 ? 0x1p-120f : 1.0f);
+    p->dtype = number == 0 ? PLENS_F32 : number == 3 ? PLENS_F16 : PLENS_BF16;
+    if (number == 1)
+        make_edge_problem(p);
+    else if (number == 2)
+        fill_halves(p, 0x3F00, 97, 0x200); /* around 1 */
+    else
+        fill_halves(p, 0, 40503, 0x10000); /* of every kind, NaN and infinite ones too */
+    if (number == 2) {
+        p->x[5] = INFINITY;
+        p->x[K + 7] = NAN;
+        p->x[2 * K + 3] = 3e38f;
+    }
+}
+
+typedef struct product_check {
+    const plens__product *product;
+    int passed;
+} product_check;
+
+/* c [ROWS, OUTPUTS] of one product. */
+static void solve(const plens__product *product, const problem *p, float *c) {
+    char strips[K_BLOCKS * PLENS__ROWS_BLOCK_MAX], panel[K_BLOCKS * PLENS__PANEL_BLOCK_MAX];
+    const void *w = p->dtype == PLENS_F32 ? (const void *)p->w : p->half, *x = p->x;
+    size_t size = p->dtype == PLENS_F32 ? 4 : 2, step = K * sizeof(float);
+    plens__fpstate saved;
+    memcpy(c, p->c, sizeof p->c);
+    if (product->strip_block > 0) {
+        x = strips;
+        step = K_BLOCKS * product->strip_block;
+        for (size_t r = 0; r < ROWS; r += product->strip)
+            product->pack_x(p->x + r * K, K, smaller(product->strip, ROWS - r), K,
+                            strips + r / product->strip * step);
+    }
+    for (size_t o = 0; o < OUTPUTS; o += product->panel) {
+        size_t n_out = smaller(product->panel, OUTPUTS - o);
+        product->pack_w(p->dtype, (const char *)w + o * K * size, K * size, n_out, K, panel);
+        plens__fpstate_enter(&saved, product->flushes);
+        product->multiply(ROWS, K, x, step, panel, n_out, 1, c + o, OUTPUTS);
+        plens__fpstate_leave(&saved);
+    }
+}
+
+static void compare_products(void *arg, size_t item, int thread) {
+    product_check *c = arg;
+    const plens__product *definition = plens__product_scalar(c->product->precision);
+    problem p;
+    float expected[ROWS * OUTPUTS], found[ROWS * OUTPUTS];
+    (void)item, (void)thread;
+    c->passed = 1;
+    for (size_t number = 0; number < N_PROBLEMS; number++) {
+        make_problem(number, &p);
+        if (c->product->precision == PLENS_PRECISION_BF16X3 && p.dtype != PLENS_BF16)
+            continue;
+        solve(definition, &p, expected);
+        solve(c->product, &p, found);
+        c->passed &= same(expected, found, ROWS * OUTPUTS);
+    }
+}
+
+int plens__selfcheck_product(const plens__product *product) {
+    product_check c = {product, 0};
+    plens__guarded(compare_products, &c);
     return c.passed;
 }

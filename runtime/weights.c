@@ -69,6 +69,17 @@ void plens__weights_carve(plens__weights *weights, const plens_model *model,
     weights->final_norm = plens__carve(carver, model->config.d_model, sizeof(float));
 }
 
+const plens__tensor *plens__weights_not_bf16(const plens_model *model) {
+    for (size_t l = 0; l < model->config.n_layers; l++) {
+        const plens__tensor *matrices[N_MATRICES];
+        matrices_of(&model->layout.blocks[l], matrices);
+        for (int i = 0; i < N_MATRICES; i++)
+            if (matrices[i]->dtype != PLENS_BF16)
+                return matrices[i];
+    }
+    return model->layout.unembed->dtype == PLENS_BF16 ? NULL : model->layout.unembed;
+}
+
 uint64_t plens__weights_block_bytes(const plens_model *model) {
     uint64_t bytes = 0;
     for (size_t l = 0; l < model->config.n_layers; l++) {

@@ -52,6 +52,9 @@ plens_status plens__weights_unembed(plens__weights *weights, size_t first, size_
 plens_status plens__weights_unembed_ids(plens__weights *weights, const int32_t *ids, size_t n,
                                         plens__matrix *rows, plens_error *error);
 
+/* A matrix of the model, the unembedding included, that is not BF16; NULL if all of them are. */
+const plens__tensor *plens__weights_not_bf16(const plens_model *model);
+
 /* Bytes that are read from the checkpoint for all blocks, and for the unembedding. */
 uint64_t plens__weights_block_bytes(const plens_model *model);
 

@@ -12,6 +12,12 @@ static inline float plens__float_of_bits(uint32_t bits) {
     return value;
 }
 
+static inline uint32_t plens__bits_of_float(float value) {
+    uint32_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
+}
+
 static inline uint32_t plens__widen_bf16_bits(uint16_t half) {
     return (uint32_t)half << 16;
 }

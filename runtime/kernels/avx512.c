@@ -2,6 +2,7 @@
 #include "runtime/fp.h"
 
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/product.h"
 
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 
@@ -261,18 +262,40 @@ INLINE lanes fused_lanes(lanes a, lanes b, lanes c) {
 #include "runtime/kernels/vector_gemm.h"
 
 static const plens__kernels table = {
-    PLENS_ISA_AVX512, PANEL,          STRIP,         pack,     gemm, rms_norm, rope, attend,
-    attend_scores,    attend_softmax, attend_values, silu_mul, silu, multiply, add,  vocab_sums,
-    count_greater,    find_greater,   exp_all,
+    PLENS_ISA_AVX512, rms_norm,     rope,    attend,   attend_scores, attend_softmax,
+    attend_values,    silu_mul,     silu,    multiply, add,           vocab_sums,
+    count_greater,    find_greater, exp_all,
+};
+
+static const plens__product f32 = {
+    .isa = PLENS_ISA_AVX512,
+    .precision = PLENS_PRECISION_F32,
+    .strip = STRIP,
+    .panel = PANEL,
+    .panel_block = PLENS__BLOCK_K * PANEL * sizeof(float),
+    .k_part = 512,
+    .item_rows = 256,
+    .item_panels = 8,
+    .pack_w = pack,
+    .multiply = gemm,
 };
 
 const plens__kernels *plens__kernels_avx512(void) {
     return &table;
 }
 
+const plens__product *plens__product_avx512(plens_precision precision) {
+    return precision == PLENS_PRECISION_F32 ? &f32 : NULL;
+}
+
 #else
 
 const plens__kernels *plens__kernels_avx512(void) {
+    return NULL;
+}
+
+const plens__product *plens__product_avx512(plens_precision precision) {
+    (void)precision;
     return NULL;
 }
 

@@ -1,6 +1,6 @@
-/* The contract of the kernels: leaf functions, one file for each instruction set. scalar.c is the
- * definition; every other set gives the same bits for every input (NaN is one class: where a result
- * is a NaN, any NaN will do).
+/* The contract of the kernels but for the matrix product (product.h): leaf functions, one file for
+ * each instruction set. scalar.c is the definition; every other set gives the same bits for every
+ * input (NaN is one class: where a result is a NaN, any NaN will do).
  *
  * All arithmetic is IEEE 754 float, to nearest even, denormals kept, each step as written here and
  * none fused but by fma(). Pointers need no more than float's alignment; arrays do not overlap
@@ -17,7 +17,6 @@
 
 #define PLENS__LANES       16
 #define PLENS__VOCAB_BLOCK 1024 /* ids in one block of a reduction over the vocabulary */
-#define PLENS__PANEL_MAX   64   /* outputs in one packed panel, at most */
 
 /* One block of a row's logits: m = the largest (never a NaN; +0 for a zero of either sign; -inf if
  * there is none), and the lane sums, in double lanes, of e_i = exp(x_i - m) (a float) and of e_i *
@@ -31,22 +30,6 @@ typedef struct plens__vocab_sums {
 
 typedef struct plens__kernels {
     plens_isa isa;
-
-    /* -- matrix times rows, precision f32 --
-     * A panel holds n_out <= panel rows of W over k columns as floats, [k][panel], widened
-     * exactly; unused lanes are 0. */
-    size_t panel; /* outputs in a panel, a multiple of 16, at most PLENS__PANEL_MAX */
-    size_t strip; /* rows that gemm works on at a time: give it multiples of this */
-
-    /* w is the first element of [n_out, k] with row_bytes between rows. */
-    void (*pack)(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
-                 float *panel);
-
-    /* c[r, o] = fma over k ascending of x[r, k] and panel[k][o], for o < n_out. The accumulator
-     * starts from +0, or from c[r, o] if resume is set. x is [rows, k] with ldx floats between
-     * rows, c [rows, n_out] with ldc. Floats of c beyond n_out are not touched. */
-    void (*gemm)(size_t rows, size_t k, const float *x, size_t ldx, const float *panel,
-                 size_t n_out, int resume, float *c, size_t ldc);
 
     /* -- rows -- */
 

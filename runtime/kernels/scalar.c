@@ -1,18 +1,21 @@
-/* The definition: the kernels in plain C, one operation after the other as kernels.h has them. */
+/* The definition: the kernels in plain C, one operation after the other as kernels.h and product.h
+ * have them. */
 #include "runtime/fp.h"
 
 #include <math.h>
 
 #include "runtime/kernels/exp.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/product.h"
 #include "runtime/widen.h"
 
-enum { PANEL = 16, STRIP = 4 };
+enum { PANEL = 16, K_PART = 512, ITEM_ROWS = 256, ITEM_PANELS = 8 };
 
-/* ---- Matrix times rows --------------------------------------------------------------------- */
+/* ---- The product, f32 ----------------------------------------------------------------------- */
 
-static void pack(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
-                 float *panel) {
+static void pack_f32(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
+                     void *to) {
+    float *panel = to;
     size_t size = dtype == PLENS_F32 ? 4 : 2;
     for (size_t o = 0; o < PANEL; o++) {
         const char *row = (const char *)w + o * row_bytes;
@@ -25,18 +28,173 @@ static void pack(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_ou
     }
 }
 
-static void gemm(size_t rows, size_t k, const float *x, size_t ldx, const float *panel,
-                 size_t n_out, int resume, float *c, size_t ldc) {
-    for (size_t r = 0; r < rows; r++) {
+static void multiply_f32(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
+                         size_t n_out, int resume, float *c, size_t ldc) {
+    const float *panel = w;
+    for (size_t r = 0; r < n_rows; r++) {
+        const float *row = (const float *)(const void *)((const char *)x + r * x_step);
         float sum[PANEL] = {0};
         for (size_t o = 0; o < n_out && resume; o++)
             sum[o] = c[r * ldc + o];
         for (size_t i = 0; i < k; i++)
             for (size_t o = 0; o < n_out; o++)
-                sum[o] = fmaf(x[r * ldx + i], panel[i * PANEL + o], sum[o]);
+                sum[o] = fmaf(row[i], panel[i * PANEL + o], sum[o]);
         for (size_t o = 0; o < n_out; o++)
             c[r * ldc + o] = sum[o];
     }
+}
+
+/* ---- The product, bf16 and bf16x3 ------------------------------------------------------------
+ *
+ * All of it is independent of the processor's flush modes: zeros are made by comparing bits. A
+ * strip is one row: [K / 32, parts, 32] floats. A panel is [K, PANEL] floats. */
+
+static size_t padded(size_t k) {
+    return (k + PLENS__BLOCK_K - 1) / PLENS__BLOCK_K * PLENS__BLOCK_K;
+}
+
+/* Denormals become a zero of their sign. */
+static float flush(float x) {
+    uint32_t bits = plens__bits_of_float(x);
+    return (bits & 0x7F800000) == 0 ? plens__float_of_bits(bits & 0x80000000) : x;
+}
+
+/* To the nearest bf16, ties to even. */
+static float round_to_bf16(float x) {
+    uint32_t bits = plens__bits_of_float(flush(x));
+    if (x != x)
+        return plens__float_of_bits((bits | 0x400000) & 0xFFFF0000);
+    return plens__float_of_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000);
+}
+
+/* Without the bits that bf16 does not have. */
+static float cut(float x) {
+    uint32_t bits = plens__bits_of_float(x);
+    return plens__float_of_bits((x != x ? bits | 0x400000 : bits) & 0xFFFF0000);
+}
+
+/* a b + c, flushed. In double a b is exact, and so is the sum where it is small enough to be
+ * flushed (a b has 16 bits, c is 0 or at least 2^-126). What rounds to 2^-126 or more stays: 2^-126
+ * less half of the distance to the next float below it, were exponents without end. */
+static float step(float a, float b, float c) {
+    a = flush(a);
+    b = flush(b);
+    double sum = (double)a * (double)b + (double)c;
+    if (sum != 0 && fabs(sum) < 0x1.ffffffp-127)
+        return sum < 0 ? -0.0f : 0.0f;
+    return fmaf(a, b, c);
+}
+
+/* a + b, flushed. A denormal sum of floats is exact. */
+static float add_flushed(float a, float b) {
+    return flush(flush(a) + flush(b));
+}
+
+static void pack_rounded(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
+                         void *to) {
+    float *panel = to;
+    pack_f32(dtype, w, row_bytes, n_out, k, panel);
+    for (size_t i = 0; i < k * PANEL && dtype != PLENS_BF16; i++)
+        panel[i] = round_to_bf16(panel[i]);
+    for (size_t i = k * PANEL; i < padded(k) * PANEL; i++)
+        panel[i] = 0;
+}
+
+static void pack_x_bf16(const float *x, size_t ldx, size_t n_rows, size_t k, void *to) {
+    float *strip = to;
+    (void)ldx, (void)n_rows; /* one row */
+    for (size_t i = 0; i < padded(k); i++)
+        strip[i] = i < k ? round_to_bf16(x[i]) : 0.0f;
+}
+
+static void pack_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, void *to) {
+    float *strip = to;
+    (void)ldx, (void)n_rows;
+    for (size_t i = 0; i < padded(k); i++) {
+        float value = i < k ? x[i] : 0.0f, high = cut(value), middle = 0, low = 0;
+        if (fabsf(value) < INFINITY) {
+            middle = cut(value - high);
+            low = cut(value - high - middle);
+        }
+        float *at = strip + i / PLENS__BLOCK_K * 3 * PLENS__BLOCK_K + i % PLENS__BLOCK_K;
+        at[0] = low;
+        at[PLENS__BLOCK_K] = middle;
+        at[2 * PLENS__BLOCK_K] = high;
+    }
+}
+
+/* c = c + (e + o) over one block of 32 k of one output. */
+static float add_block(const float *x, const float *panel, float c) {
+    float chain[2] = {0, 0};
+    for (size_t i = 0; i < PLENS__BLOCK_K; i++)
+        chain[i % 2] = step(x[i], panel[i * PANEL], chain[i % 2]);
+    return add_flushed(c, add_flushed(chain[0], chain[1]));
+}
+
+static void multiply_parts(size_t n_parts, size_t n_rows, size_t k, const void *x, size_t x_step,
+                           const void *w, size_t n_out, int resume, float *c, size_t ldc) {
+    for (size_t r = 0; r < n_rows; r++)
+        for (size_t o = 0; o < n_out; o++) {
+            const float *row = (const float *)(const void *)((const char *)x + r * x_step);
+            float sum = resume ? c[r * ldc + o] : 0;
+            for (size_t i = 0; i < k; i += PLENS__BLOCK_K)
+                for (size_t part = 0; part < n_parts; part++, row += PLENS__BLOCK_K)
+                    sum = add_block(row, (const float *)w + i * PANEL + o, sum);
+            c[r * ldc + o] = sum;
+        }
+}
+
+static void multiply_bf16(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
+                          size_t n_out, int resume, float *c, size_t ldc) {
+    multiply_parts(1, n_rows, k, x, x_step, w, n_out, resume, c, ldc);
+}
+
+static void multiply_bf16x3(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
+                            size_t n_out, int resume, float *c, size_t ldc) {
+    multiply_parts(3, n_rows, k, x, x_step, w, n_out, resume, c, ldc);
+}
+
+const plens__product *plens__product_scalar(plens_precision precision) {
+    static const plens__product products[] = {
+        {.isa = PLENS_ISA_SCALAR,
+         .precision = PLENS_PRECISION_F32,
+         .strip = 4,
+         .panel = PANEL,
+         .panel_block = PLENS__BLOCK_K * PANEL * sizeof(float),
+         .k_part = K_PART,
+         .item_rows = ITEM_ROWS,
+         .item_panels = ITEM_PANELS,
+         .pack_w = pack_f32,
+         .multiply = multiply_f32},
+        {.isa = PLENS_ISA_SCALAR,
+         .precision = PLENS_PRECISION_BF16,
+         .strip = 1,
+         .panel = PANEL,
+         .strip_block = PLENS__BLOCK_K * sizeof(float),
+         .panel_block = PLENS__BLOCK_K * PANEL * sizeof(float),
+         .k_part = K_PART,
+         .item_rows = ITEM_ROWS,
+         .item_panels = ITEM_PANELS,
+         .pack_w = pack_rounded,
+         .pack_x = pack_x_bf16,
+         .multiply = multiply_bf16},
+        {.isa = PLENS_ISA_SCALAR,
+         .precision = PLENS_PRECISION_BF16X3,
+         .strip = 1,
+         .panel = PANEL,
+         .strip_block = 3 * PLENS__BLOCK_K * sizeof(float),
+         .panel_block = PLENS__BLOCK_K * PANEL * sizeof(float),
+         .k_part = K_PART,
+         .item_rows = ITEM_ROWS,
+         .item_panels = ITEM_PANELS,
+         .pack_w = pack_rounded,
+         .pack_x = pack_x_bf16x3,
+         .multiply = multiply_bf16x3},
+    };
+    for (size_t i = 0; i < sizeof products / sizeof *products; i++)
+        if (products[i].precision == precision)
+            return &products[i];
+    return NULL;
 }
 
 /* ---- Rows ---------------------------------------------------------------------------------- */
@@ -206,7 +364,7 @@ static void exp_all(const float *x, size_t n, float *y) {
 }
 
 const plens__kernels plens__kernels_scalar = {
-    PLENS_ISA_SCALAR, PANEL,          STRIP,         pack,     gemm, rms_norm, rope, attend,
-    attend_scores,    attend_softmax, attend_values, silu_mul, silu, multiply, add,  vocab_sums,
-    count_greater,    find_greater,   exp_all,
+    PLENS_ISA_SCALAR, rms_norm,     rope,    attend,   attend_scores, attend_softmax,
+    attend_values,    silu_mul,     silu,    multiply, add,           vocab_sums,
+    count_greater,    find_greater, exp_all,
 };

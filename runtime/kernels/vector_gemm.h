@@ -77,7 +77,7 @@ INLINE void pack_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t n
 }
 
 KERNEL void pack(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
-                 float *panel) {
+                 void *panel) {
     if (dtype == PLENS_F32)
         pack_as(PLENS_F32, w, row_bytes, n_out, k, panel);
     else if (dtype == PLENS_BF16)
@@ -157,9 +157,10 @@ INLINE void strips(const size_t vectors, size_t last, size_t rows, size_t k, con
     }
 }
 
-KERNEL void gemm(size_t rows, size_t k, const float *x, size_t ldx, const float *panel,
+KERNEL void gemm(size_t rows, size_t k, const void *x, size_t x_step, const void *panel,
                  size_t n_out, int resume, float *c, size_t ldc) {
-    size_t vectors = (n_out + VECTOR - 1) / VECTOR, last = n_out - (vectors - 1) * VECTOR;
+    size_t ldx = x_step / sizeof(float), vectors = (n_out + VECTOR - 1) / VECTOR;
+    size_t last = n_out - (vectors - 1) * VECTOR;
     if (vectors == 1)
         strips(1, last, rows, k, x, ldx, panel, resume, c, ldc);
     else if (vectors == 2)

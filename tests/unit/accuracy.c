@@ -14,11 +14,11 @@ static void gemm_is_within_its_bound(void) {
     enum { ROWS = 7, K = 300 };
     static float x[ROWS * K], w[PLENS__PANEL_MAX * K], panel[PLENS__PANEL_MAX * K];
     float c[ROWS * PLENS__PANEL_MAX];
-    const plens__kernels *set = &plens__kernels_scalar;
+    const plens__product *set = plens__product_scalar(PLENS_PRECISION_F32);
     test_fill(x, ROWS * K, PLAIN);
     test_fill(w, set->panel * K, PLAIN);
-    set->pack(PLENS_F32, w, K * sizeof *w, set->panel, K, panel);
-    set->gemm(ROWS, K, x, K, panel, set->panel, 0, c, set->panel);
+    set->pack_w(PLENS_F32, w, K * sizeof *w, set->panel, K, panel);
+    set->multiply(ROWS, K, x, K * sizeof *x, panel, set->panel, 0, c, set->panel);
     for (size_t r = 0; r < ROWS; r++)
         for (size_t o = 0; o < set->panel; o++) {
             double sum = 0, size = 0;

@@ -47,7 +47,8 @@ static void rows_have_the_recorded_bits(void) {
     uint64_t hash = 0xCBF29CE484222325u;
     fill(x, N, 1, 9.0f);
     fill(y, N, 2, 2.0f);
-    set->gemm(10, 40, x, 90, y, 13, 0, out, 13);
+    plens__product_scalar(PLENS_PRECISION_F32)
+        ->multiply(10, 40, x, 90 * sizeof *x, y, 13, 0, out, 13);
     hash_floats(&hash, out, 130);
     set->rms_norm(x, y, 777, 1e-5f, out);
     hash_floats(&hash, out, 777);

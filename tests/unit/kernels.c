@@ -42,12 +42,12 @@ static void vector_sets_are_here(void) {
 /* W at an odd address, with rows further apart than they are long. */
 static char weights[FIELD * 4];
 
-static void check_pack(const plens__kernels *set, plens_dtype dtype, size_t n_out, size_t k) {
+static void check_pack(const plens__product *set, plens_dtype dtype, size_t n_out, size_t k) {
     static float panel[(70 + 2) * PLENS__PANEL_MAX];
     size_t size = dtype == PLENS_F32 ? 4 : 2, row_bytes = k * size + 3;
     const float canary = 12345.0f;
     panel[k * set->panel + 1] = canary;
-    set->pack(dtype, weights + 1, row_bytes, n_out, k, panel + 1);
+    set->pack_w(dtype, weights + 1, row_bytes, n_out, k, panel + 1);
     for (size_t i = 0; i < k; i++)
         for (size_t o = 0; o < set->panel; o++) {
             float expected = 0, found = panel[1 + i * set->panel + o];
@@ -65,11 +65,13 @@ static void check_pack(const plens__kernels *set, plens_dtype dtype, size_t n_ou
 static void pack_widens_and_transposes(void) {
     for (size_t i = 0; i < sizeof weights; i++)
         weights[i] = (char)test_random();
-    FOR_EACH_SET(set, s)
-    for (size_t n_out = 1; n_out <= set->panel; n_out += 1 + test_below(3))
-        for (size_t k = 1; k <= 70; k++)
-            for (int dtype = PLENS_F32; dtype <= PLENS_BF16 && !test_bad; dtype++)
-                check_pack(set, (plens_dtype)dtype, n_out, k);
+    FOR_EACH_SET(set, s) {
+        const plens__product *product = test_product(set, PLENS_PRECISION_F32);
+        for (size_t n_out = 1; n_out <= product->panel; n_out += 1 + test_below(3))
+            for (size_t k = 1; k <= 70; k++)
+                for (int dtype = PLENS_F32; dtype <= PLENS_BF16 && !test_bad; dtype++)
+                    check_pack(product, (plens_dtype)dtype, n_out, k);
+    }
 }
 
 /* The definition of gemm, once more and in another arrangement. */
@@ -91,7 +93,9 @@ static void gemm_is_one_chain_of_fma(void) {
     FOR_EACH_SET(set, s)
     for (int round = 0; round < 1500; round++) {
         test_kind kind = (test_kind)(round % N_KINDS);
-        size_t rows = test_below(20), k = 1 + test_below(70), n_out = 1 + test_below(set->panel);
+        const plens__product *product = test_product(set, PLENS_PRECISION_F32);
+        size_t rows = test_below(20), k = 1 + test_below(70);
+        size_t n_out = 1 + test_below(product->panel);
         size_t ldx = k + test_below(5), ldc = n_out + test_below(5);
         int resume = round & 4;
         test_fill(x, 20 * 80, kind);
@@ -99,9 +103,10 @@ static void gemm_is_one_chain_of_fma(void) {
         reset_fields();
         for (size_t i = 0; i < rows * ldc && kind != PLAIN; i++)
             left[MARGIN + i] = right[MARGIN + i] = test_value(kind);
-        set->pack(PLENS_F32, w, k * sizeof *w, n_out, k, panel + 1);
+        product->pack_w(PLENS_F32, w, k * sizeof *w, n_out, k, panel + 1);
         multiply(rows, k, x + 1, ldx, w, n_out, resume, left + MARGIN, ldc);
-        set->gemm(rows, k, x + 1, ldx, panel + 1, n_out, resume, right + MARGIN, ldc);
+        product->multiply(rows, k, x + 1, ldx * sizeof *x, panel + 1, n_out, resume, right + MARGIN,
+                          ldc);
         CHECK_FIELDS("gemm", set, k);
     }
 }

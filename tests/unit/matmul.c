@@ -77,7 +77,9 @@ static float *solve(const problem *p, const plens__kernels *set, int n_threads, 
         abort();
     for (size_t i = 0; i < p->n_rows * p->ldy; i++)
         y[i] = 7;
-    plens__matmul(&engine, &p->w, with_bias ? p->bias : NULL, p->x, p->ldx, p->n_rows, y, p->ldy);
+    plens__operand x = plens__operand_make(&engine, engine.products[PLENS_PRECISION_F32], p->x,
+                                           p->ldx, p->n_rows, p->w.n_in, NULL);
+    plens__matmul(&engine, &p->w, with_bias ? p->bias : NULL, &x, y, p->ldy);
     plens__engine_close(&engine);
     return y;
 }

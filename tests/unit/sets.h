@@ -9,6 +9,7 @@
 
 #include "runtime/cpu.h"
 #include "runtime/kernels/kernels.h"
+#include "runtime/kernels/product.h"
 #include "tests/test.h"
 
 /* The i-th set that this build and processor have, or NULL; the 0th is scalar. */
@@ -21,6 +22,25 @@ static inline const plens__kernels *test_set(size_t i) {
     if (cpu.avx512 && plens__kernels_avx512() != NULL)
         sets[n++] = plens__kernels_avx512();
     return i < n ? sets[i] : NULL;
+}
+
+/* The product of a precision in the same set; every set has f32. */
+static inline const plens__product *test_product(const plens__kernels *set,
+                                                 plens_precision precision) {
+    return set->isa == PLENS_ISA_AVX512 ? plens__product_avx512(precision)
+           : set->isa == PLENS_ISA_AVX2 ? plens__product_avx2(precision)
+                                        : plens__product_scalar(precision);
+}
+
+/* 1 if a limit to this set is none of another family of processors'. */
+static inline int test_of_family(plens_isa isa) {
+#if defined(__x86_64__)
+    return isa != PLENS_ISA_NEON;
+#elif defined(__aarch64__)
+    return isa == PLENS_ISA_NEON || isa == PLENS_ISA_SCALAR;
+#else
+    return isa == PLENS_ISA_SCALAR;
+#endif
 }
 
 /* Fixed random bits [Marsaglia, xorshift64*]. */

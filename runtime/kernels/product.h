@@ -1,0 +1,75 @@
+/* The contract of the products: rows of activations times a weight matrix in one precision, by one
+ * instruction set. scalar.c is the definition; every other product of a precision gives its bits
+ * for every input (NaN is one class). Leaf functions, as in kernels.h.
+ *
+ * c[r, o] is the product over k < K of x[r, k] and w[o, k]. It starts from +0; or, with `resume`,
+ * from what c holds: a row's k may be cut at multiples of 32 into several calls.
+ *
+ * f32. w widened exactly; one accumulator, k ascending: c = fma(x[k], w[k], c).
+ *
+ * bf16. x and w are rounded to bf16: denormals read as signed zero, then to nearest even; a NaN
+ * stays a NaN. K is padded to a multiple of 32 with +0 in x and in w. For each block of 32 k,
+ * ascending: e = the chain from +0 over the sixteen even k, ascending, o the same over the odd k;
+ * then c = c + (e + o). It is the order of Intel's TDPBF16PS [SDM, volume 2]. A step of a chain is
+ * a fused multiply-add, and it and both additions flush: denormal inputs are read as signed zero;
+ * the exact result is rounded to 24 bits as if exponents had no end, to nearest even, and then
+ * becomes a zero of its sign if it is below 2^-126. That is x86's float arithmetic under FTZ and
+ * DAZ.
+ *
+ * bf16x3. x = hi + mid + lo, with cut(v) = v without its low 16 bits (a NaN stays a NaN): hi =
+ * cut(x), mid = cut(x - hi), lo = cut(x - hi - mid), in float arithmetic that keeps denormals; mid
+ * = lo = +0 where x is infinite or NaN. For each block of 32 k what bf16 does with lo, then with
+ * mid, then with hi; then the next block. w is bf16; other types are not packed.
+ *
+ * Layout. Rows of x are packed in strips, rows of w in panels. Both are [K / 32] blocks, one after
+ * the other, each of 32 k of all the strip's rows or the panel's outputs, in an order that is the
+ * product's own. Rows and outputs that are not there are packed as +0. */
+#ifndef PLENS_RUNTIME_PRODUCT_H
+#define PLENS_RUNTIME_PRODUCT_H
+
+#include "plens.h"
+
+#define PLENS__BLOCK_K 32
+
+/* At most: */
+#define PLENS__PANEL_MAX       64         /* outputs in a panel */
+#define PLENS__PANEL_BLOCK_MAX (8 << 10)  /* bytes of a panel's block */
+#define PLENS__ROWS_BLOCK_MAX  (12 << 10) /* bytes of a block of the strips that hold 9 rows */
+
+typedef struct plens__product {
+    plens_isa isa;
+    plens_precision precision;
+    int flushes; /* 1: multiply wants denormals flushed (runtime/fpstate.h); packing never does */
+
+    /* What the layers above may cut: multiples of these but at the ends. */
+    size_t strip; /* rows in a strip */
+    size_t panel; /* outputs in a panel */
+
+    size_t strip_block; /* bytes of a strip's 32 k; 0: x is not packed but read as it is */
+    size_t panel_block; /* bytes of a panel's 32 k */
+
+    /* What uses the caches best: a part of k, and the rows and panels of one thread's item of work.
+     * For each part of k, for each panel of the item: pack_w, then multiply all the item's rows. */
+    size_t k_part, item_rows, item_panels;
+
+    /* w is the first element of [n_out <= panel, k] with row_bytes between rows, unaligned. */
+    void (*pack_w)(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
+                   void *panel);
+
+    /* x is [n_rows <= strip, k] with ldx floats between rows. NULL where strip_block is 0. */
+    void (*pack_x)(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip);
+
+    /* c [n_rows, n_out <= panel] with ldc floats between rows; floats beyond n_out are not touched.
+     * x_step is the number of bytes from one strip to the next, or between rows where x is not
+     * packed. */
+    void (*multiply)(size_t n_rows, size_t k, const void *x, size_t x_step, const void *panel,
+                     size_t n_out, int resume, float *c, size_t ldc);
+} plens__product;
+
+/* The product of a precision, or NULL where the set, or the build, has none. It must not be called,
+ * only asked, on a processor that lacks the set. */
+const plens__product *plens__product_scalar(plens_precision precision);
+const plens__product *plens__product_avx2(plens_precision precision);
+const plens__product *plens__product_avx512(plens_precision precision);
+
+#endif
