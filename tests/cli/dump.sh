@@ -96,6 +96,64 @@ embeds() {
 }
 check "resid.0 is the embedding" embeds
 
+# ---- points ----
+
+all=embed,resid_pre,attn_norm,q,k,v,q_rot,k_rot,attn_scores,attn_pattern,z,head_out,attn_out
+all=$all,resid_mid,mlp_norm,mlp_gate,mlp_up,mlp_act,mlp_post,mlp_out,resid_post,final_norm,logits
+
+# Every point against Transformers (tests/make_hook_goldens.py).
+points_agree() { # MODEL
+    golden=tests/fixtures/hooks/$1.safetensors
+    "$plens" dump --quiet --model "tests/fixtures/models/$1" --ids 1,7,5,9,30,2,11 \
+        --points "$all" --layers 1-2 --out "$scratch/points" || return 1
+    compared=0
+    for name in embed $(echo "$all" | tr ',' '\n' | sed '/^embed$/d;/^final_norm$/d;/^logits$/d
+        s/.*/&.1 &.2/') final_norm logits; do
+        # shellcheck disable=SC2046  # two words
+        floats "$golden" $(span "$golden" "$name") >"$scratch/expected"
+        # shellcheck disable=SC2046
+        floats "$scratch/points" $(span "$scratch/points" "$name") >"$scratch/found"
+        [ -s "$scratch/found" ] && close_to "$(wc -l <"$scratch/found")" "$scratch/expected" \
+            "$scratch/found" || { echo "$name" && return 1; }
+        compared=$((compared + 1))
+    done
+    [ "$compared" -eq 43 ]
+}
+for name in llama-biases mistral-window qwen2-window qwen3-biases; do
+    check "$name: points" points_agree "$name"
+done
+
+shapes_are() { # NAME SHAPE…
+    while [ $# -gt 1 ]; do
+        header "$scratch/shapes" | grep -qF "\"$1\":{\"dtype\":\"F32\",\"shape\":[$2]," || {
+            echo "$1" && return 1
+        }
+        shift 2
+    done
+}
+check "points" "$plens" dump --quiet --model $model --ids 1,403,407 --points "$all" --layers 3 \
+    --out "$scratch/shapes"
+check "shapes: 8 heads of 8, 4 for keys" shapes_are embed 3,64 attn_norm.3 3,64 q_rot.3 3,8,8 \
+    v.3 3,4,8 attn_scores.3 8,3,3 attn_pattern.3 8,3,3 z.3 3,8,8 head_out.3 3,8,64 \
+    mlp_act.3 3,172 resid_post.3 3,64 final_norm 3,64 logits 3,512
+check "no other layer" [ "$(header "$scratch/shapes" | grep -c '\.[1245]"')" -eq 0 ]
+beyond() {
+    "$plens" dump --quiet --model $model --ids 1 --points z --layers 3-6 --out "$scratch/f" \
+        2>"$scratch/said"
+    [ $? -eq 3 ] && grep -F "$model has blocks 1 to 5" "$scratch/said" && [ ! -e "$scratch/f" ]
+}
+check "a layer that is not there" beyond
+
+# The same bytes as in the whole dump, wherever they lie.
+same_state() {
+    # shellcheck disable=SC2046
+    set -- $(span "$scratch/dump" resid.3) $(span "$scratch/shapes" resid_post.3)
+    dd if="$scratch/dump" bs=1 skip="$1" count=768 of="$scratch/expected" 2>/dev/null
+    dd if="$scratch/shapes" bs=1 skip="$3" count=768 of="$scratch/found" 2>/dev/null
+    cmp "$scratch/expected" "$scratch/found"
+}
+check "resid.3 is resid_post.3" same_state
+
 # A text is its ids; a file that is there is replaced; no other file is left.
 mkdir "$scratch/folder"
 echo old >"$scratch/folder/d.safetensors"

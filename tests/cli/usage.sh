@@ -70,8 +70,17 @@ for command in lens dump; do
     done
 done
 wrong "--out FILE is missing" dump --model "$model" --ids 1
-wrong "this version has no --points" dump --model "$model" --ids 1 --points resid_mid
-wrong "this version has no --layers" dump --model "$model" --ids 1 --layers 1-2
+for points in "" , z, ,z z,,q resid "z q" Z; do
+    wrong "--points: unknown point" dump --model "$model" --ids 1 --out f --points "$points"
+done
+wrong "attn_pattern, z, head_out" dump --model "$model" --ids 1 --out f --points attn
+wrong "--points names z twice" dump --model "$model" --ids 1 --out f --points z,q,z
+for layers in "" 0 0-1 2-1 1- -1 - 1-2-3 x 1-x 99999999999; do
+    wrong "--layers takes A-B" dump --model "$model" --ids 1 --out f --points z --layers "$layers"
+done
+wrong "--layers needs --points" dump --model "$model" --ids 1 --out f --layers 1
+wrong "--layers is for points that blocks have" dump --model "$model" --ids 1 --out f \
+    --points embed,logits --layers 1
 wrong "this version has no --html" lens --model "$model" --ids 1 --html f
 wrong "this version has no --svg" lens --model "$model" --ids 1 --svg f
 wrong "'some'" lens --model "$model" --ids 1 --positions some

@@ -1,143 +1,201 @@
-/* plens dump: the residual stream of one prompt and its logits as a safetensors file:
- *     input_ids I32 [T], resid.0 (embedding) .. resid.L (raw output of block L) F32 [T, d_model],
- *     logits F32 [T, V]
- * in this order in the file. Rows go to their places as the run hands them out. */
+/* plens dump: what a run computes of one prompt as a safetensors file: input_ids I32 [T], then in
+ * float32 resid.0 (embedding) .. resid.L (raw output of block L) [T, d_model] and logits [T, V], or
+ * the points asked for, as POINT.L. */
 #include "tests/harness/commands.h"
 
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/harness/output.h"
+#include "tests/harness/dump_file.h"
 #include "tests/harness/session.h"
 #include "tests/harness/system.h"
 
 static const char usage[] =
     "usage: plens dump --model DIR (--text S | --ids 1,2,3) --out F.safetensors\n"
+    "                  [--points P,... [--layers A-B]]\n"
     "\n"
     "Writes input_ids [T], resid.0 (embedding) to resid.L (raw output of block L) [T, d_model]\n"
     "and logits [T, V] in float32.\n"
     "\n"
-    "  --text S   the prompt; the tokenizer's special tokens are added\n"
-    "  --ids ...  the prompt's token ids, as they are\n"
-    "  --out F    the file to write\n"
+    "  --text S      the prompt; the tokenizer's special tokens are added\n"
+    "  --ids ...     the prompt's token ids, as they are\n"
+    "  --out F       the file to write\n"
+    "  --points ...  these points instead, as POINT.L, blocks from 1: [T, width],\n"
+    "                [T, heads, width], or [heads, T, T] (query, key; 0 where masked):\n"
+    "                resid_pre, attn_norm, q, k, v, q_rot, k_rot, attn_scores, attn_pattern, z,\n"
+    "                head_out, attn_out, resid_mid, mlp_norm, mlp_gate, mlp_up, mlp_act,\n"
+    "                mlp_post, mlp_out, resid_post; embed, final_norm, logits (without .L)\n"
+    "  --layers A-B  of these blocks only, or of one, A (all)\n"
     "\n" COMMON_USAGE;
 
-typedef struct dump {
-    output file;
-    size_t n_ids, n_layers, d_model, vocab_size;
-    uint64_t data;          /* offset of the first tensor in the file */
-    uint64_t resid, logits; /* offsets of resid.0 and logits from there */
-} dump;
+/* ---- what to write ---- */
 
-static uint64_t resid_bytes(const dump *d) {
-    return (uint64_t)d->n_ids * d->d_model * sizeof(float);
+typedef struct selection {
+    int given;                    /* 0: resid and logits */
+    int wanted[PLENS_LOGITS + 1]; /* by point */
+    size_t first, last;           /* blocks; 0 and 0: all */
+} selection;
+
+static int in_block(plens_point point) {
+    return point > PLENS_EMBED && point < PLENS_FINAL_NORM;
 }
 
-/* Appends a tensor [rows, columns] to the header's JSON; columns 0: [rows]. */
-static int add_tensor(char *json, const char *name, const char *dtype, size_t rows, size_t columns,
-                      uint64_t first) {
-    size_t n_values = rows * (columns == 0 ? 1 : columns);
-    char shape[48];
-    snprintf(shape, sizeof shape, columns == 0 ? "%zu" : "%zu,%zu", rows, columns);
-    return sprintf(json, "\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%llu,%llu]}",
-                   name, dtype, shape, (unsigned long long)first,
-                   (unsigned long long)(first + 4 * (uint64_t)n_values));
-}
-
-/* Writes the length of the header, 8 bytes, and the header, padded with spaces to a multiple of 8
- * [format: https://github.com/huggingface/safetensors#format], then the first tensor. */
-static void write_head(dump *d, const int32_t *ids) {
-    const size_t tensor_bytes = 192; /* more than any entry takes: names and numbers are short */
-    char *json = allocate((d->n_layers + 3) * tensor_bytes, 1), name[32];
-    size_t n = (size_t)sprintf(json, "{");
-    n += (size_t)add_tensor(json + n, "input_ids", "I32", d->n_ids, 0, 0);
-    for (size_t layer = 0; layer <= d->n_layers; layer++) {
-        snprintf(name, sizeof name, "resid.%zu", layer);
-        json[n++] = ',';
-        n += (size_t)add_tensor(json + n, name, "F32", d->n_ids, d->d_model,
-                                d->resid + layer * resid_bytes(d));
+static int read_points(const char *list, selection *wanted) {
+    plens_error error;
+    plens_point point;
+    for (;;) {
+        size_t n = strcspn(list, ",");
+        char name[32]; /* longer than any */
+        snprintf(name, sizeof name, "%.*s", (int)(n < sizeof name ? n : sizeof name - 1), list);
+        if (plens_point_find(name, &point, &error) != PLENS_OK)
+            return fail_usage("dump", "--points: %s", error.message);
+        if (wanted->wanted[point]++)
+            return fail_usage("dump", "--points names %s twice", name);
+        if (list[n] == '\0')
+            return EXIT_DONE;
+        list += n + 1;
     }
-    json[n++] = ',';
-    n += (size_t)add_tensor(json + n, "logits", "F32", d->n_ids, d->vocab_size, d->logits);
-    json[n++] = '}';
-    while (n % 8 != 0)
-        json[n++] = ' ';
-    unsigned char length[8];
-    for (unsigned k = 0; k < 8; k++)
-        length[k] = (unsigned char)((uint64_t)n >> (8 * k));
-    output_bytes(&d->file, length, sizeof length);
-    output_bytes(&d->file, json, n);
-    free(json);
-    d->data = d->file.offset;
-    output_ids(&d->file, ids, d->n_ids);
 }
 
-/* A plens_hook_fn: writes rows [n_rows, width] to their positions. */
-static int write_rows(void *user, const plens_activations *a) {
-    dump *d = user;
-    uint64_t tensor = a->point == PLENS_LOGITS ? d->logits : d->resid + a->layer * resid_bytes(d);
-    for (size_t i = 0; i < a->n_rows; i++) {
-        output_seek(&d->file,
-                    d->data + tensor + (uint64_t)a->rows[i].position * a->width * sizeof(float));
-        output_floats(&d->file, a->values + i * a->width, a->width);
+/* "3-7" or "3". */
+static int read_layers(const char *text, selection *wanted) {
+    char first[16];
+    uint64_t a = 0, b = 0;
+    size_t n = strcspn(text, "-");
+    snprintf(first, sizeof first, "%.*s", (int)(n < sizeof first ? n : sizeof first - 1), text);
+    int good = parse_number(first, INT_MAX, &a);
+    b = a;
+    if (good && text[n] == '-')
+        good = parse_number(text + n + 1, INT_MAX, &b);
+    if (!good || a == 0 || a > b)
+        return fail_usage("dump", "--layers takes A-B or A, blocks from 1, found '%s'", text);
+    wanted->first = (size_t)a;
+    wanted->last = (size_t)b;
+    return EXIT_DONE;
+}
+
+/* Reads --points and --layers; either may be NULL. */
+static int read_selection(const char *points, const char *layers, selection *wanted) {
+    int any = 0;
+    memset(wanted, 0, sizeof *wanted);
+    if (points == NULL)
+        return layers == NULL ? EXIT_DONE : fail_usage("dump", "--layers needs --points");
+    wanted->given = 1;
+    int code = read_points(points, wanted);
+    for (int p = PLENS_EMBED; p <= PLENS_LOGITS; p++)
+        any |= wanted->wanted[p] && in_block((plens_point)p);
+    if (code != EXIT_DONE || layers == NULL)
+        return code;
+    return any ? read_layers(layers, wanted)
+               : fail_usage("dump", "--layers is for points that blocks have");
+}
+
+/* Lists a point under its name, or `name`, with the layer behind it if there is one. */
+static void list_point(const session *s, dump_file *d, plens_point point, const char *name,
+                       int numbered, size_t layer) {
+    plens_point_info info;
+    char full[40];
+    plens_point_describe(s->model, point, &info, NULL);
+    snprintf(full, sizeof full, numbered ? "%s.%zu" : "%s", name == NULL ? info.name : name, layer);
+    dump_list(d, full, &info, point, layer);
+}
+
+static void list_resid(const session *s, dump_file *d) {
+    list_point(s, d, PLENS_EMBED, "resid", 1, 0);
+    for (size_t layer = 1; layer <= s->info.n_layers; layer++)
+        list_point(s, d, PLENS_RESID_POST, "resid", 1, layer);
+    list_point(s, d, PLENS_LOGITS, NULL, 0, 0);
+}
+
+/* In the order in which a run computes them. */
+static void list_points(const session *s, dump_file *d, const selection *wanted) {
+    if (wanted->wanted[PLENS_EMBED])
+        list_point(s, d, PLENS_EMBED, NULL, 0, 0);
+    size_t last = wanted->last == 0 ? s->info.n_layers : wanted->last;
+    for (size_t layer = wanted->first == 0 ? 1 : wanted->first; layer <= last; layer++) {
+        for (int p = PLENS_EMBED; p <= PLENS_LOGITS; p++) {
+            if (wanted->wanted[p] && in_block((plens_point)p))
+                list_point(s, d, (plens_point)p, NULL, 1, layer);
+        }
     }
-    return d->file.reason != 0;
+    for (int p = PLENS_FINAL_NORM; p <= PLENS_LOGITS; p++) {
+        if (wanted->wanted[p])
+            list_point(s, d, (plens_point)p, NULL, 0, 0);
+    }
 }
 
-static plens_status run(session *s, dump *d, const int32_t *ids, plens_error *error) {
-    static const plens_point points[] = {PLENS_EMBED, PLENS_RESID_POST, PLENS_LOGITS};
-    enum { N_POINTS = sizeof points / sizeof points[0] };
-    plens_hook hooks[N_POINTS];
-    const plens_prompt prompt = {ids, d->n_ids, NULL, 0};
+/* ---- writing it ---- */
+
+static plens_status run(session *s, dump_file *d, const selection *wanted, plens_error *error) {
+    plens_hook hooks[PLENS_LOGITS];
+    const plens_prompt prompt = {d->ids, d->n_ids, NULL, 0};
     plens_run_options options;
     memset(hooks, 0, sizeof hooks);
-    for (size_t i = 0; i < N_POINTS; i++) {
-        hooks[i].point = points[i];
-        hooks[i].positions = PLENS_POSITIONS_ALL;
-        hooks[i].fn = write_rows;
-        hooks[i].user = d;
-    }
     memset(&options, 0, sizeof options);
+    for (int p = PLENS_EMBED; p <= PLENS_LOGITS; p++) {
+        int resid = p == PLENS_EMBED || p == PLENS_RESID_POST || p == PLENS_LOGITS;
+        if (wanted->given ? !wanted->wanted[p] : !resid)
+            continue;
+        plens_hook *hook = &hooks[options.n_hooks++];
+        hook->point = (plens_point)p;
+        hook->fn = dump_rows;
+        hook->user = d;
+        if (in_block(hook->point)) {
+            hook->first_layer = wanted->first;
+            hook->last_layer = wanted->last;
+        }
+    }
     options.hooks = hooks;
-    options.n_hooks = N_POINTS;
     return session_run(s, &prompt, 1, &options, NULL, error);
 }
 
-static int write_dump(session *s, const char *path, const int32_t *ids, size_t n_ids) {
-    dump d;
+static int write_dump(session *s, const char *path, dump_file *d, const selection *wanted) {
     plens_error error;
-    memset(&d, 0, sizeof d);
-    d.n_ids = n_ids;
-    d.n_layers = s->info.n_layers;
-    d.d_model = s->info.d_model;
-    d.vocab_size = s->info.vocab_size;
-    d.resid = 4 * (uint64_t)n_ids;
-    d.logits = d.resid + (d.n_layers + 1) * resid_bytes(&d);
-    int code = output_open(&d.file, path);
+    int code = output_open(&d->out, path);
     if (code != EXIT_DONE)
         return code;
-    write_head(&d, ids);
-    plens_status status = run(s, &d, ids, &error);
-    if (d.file.reason == 0 && status != PLENS_OK) {
-        output_discard(&d.file);
+    dump_head(d);
+    plens_status status = run(s, d, wanted, &error);
+    if (d->out.reason == 0 && status != PLENS_OK) {
+        output_discard(&d->out);
         return fail_error(&error);
     }
-    code = output_finish(&d.file);
+    code = output_finish(&d->out);
     if (code == EXIT_DONE && (code = fail_stopped()) != EXIT_DONE)
-        output_discard(&d.file);
-    return code != EXIT_DONE ? code : output_publish(&d.file);
+        output_discard(&d->out);
+    return code != EXIT_DONE ? code : output_publish(&d->out);
+}
+
+/* Lists what is wanted of the prompt and writes it. */
+static int dump_prompt(session *s, const char *path, const int32_t *ids, size_t n_ids,
+                       const selection *wanted) {
+    dump_file d;
+    if (wanted->last > s->info.n_layers)
+        return fail_input("--layers %zu-%zu: %s has blocks 1 to %zu", wanted->first, wanted->last,
+                          s->info.folder, s->info.n_layers);
+    memset(&d, 0, sizeof d);
+    dump_list_ids(&d, ids, n_ids);
+    if (wanted->given)
+        list_points(s, &d, wanted);
+    else
+        list_resid(s, &d);
+    int code = write_dump(s, path, &d, wanted);
+    free(d.tensors);
+    return code;
 }
 
 int command_dump(int argc, char **argv) {
     common_options common = {0};
     prompt_options prompt = {0};
-    const char *path = NULL;
+    const char *path = NULL, *points = NULL, *layers = NULL;
+    selection wanted;
     const option options[] = {
         PROMPT_OPTIONS(prompt),
         {"--out", OPTION_TEXT, &path, NULL},
-        {"--points", OPTION_LATER, NULL, NULL},
-        {"--layers", OPTION_LATER, NULL, NULL},
+        {"--points", OPTION_TEXT, &points, NULL},
+        {"--layers", OPTION_TEXT, &layers, NULL},
         COMMON_OPTIONS(common),
     };
     int code = options_read("dump", usage, options, sizeof options / sizeof options[0], argc, argv);
@@ -148,6 +206,9 @@ int command_dump(int argc, char **argv) {
         return code;
     if (path == NULL)
         return fail_usage("dump", "--out FILE is missing");
+    code = read_selection(points, layers, &wanted);
+    if (code != EXIT_DONE)
+        return code;
     session s;
     int32_t *ids = NULL;
     size_t n_ids;
@@ -156,7 +217,7 @@ int command_dump(int argc, char **argv) {
     if (code == EXIT_DONE)
         code = prompt_make(&s, &prompt, &ids, &n_ids);
     if (code == EXIT_DONE)
-        code = write_dump(&s, path, ids, n_ids);
+        code = dump_prompt(&s, path, ids, n_ids, &wanted);
     free(ids);
     session_close(&s);
     return code;
