@@ -20,7 +20,7 @@ endif
 WARNINGS := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wvla -Wstrict-prototypes \
 	-Wmissing-prototypes
 PLENS_CFLAGS := -std=c99 $(WARNINGS) -ffp-contract=off -I. $(OPENMP_FLAGS)
-LDLIBS := -lm
+LDLIBS := -lm -pthread
 
 LIBRARY := plens.c $(wildcard loaders/*.c runtime/*.c runtime/kernels/*.c)
 HARNESS := $(wildcard tests/harness/*.c)

@@ -451,7 +451,8 @@ typedef struct plens_run_options {
     const plens_lens *lens; /* NULL: none */
     plens_progress_fn *progress;
     void *progress_user;
-    int no_sharing; /* 1: compute common prefixes once for each prompt (same bits, slower) */
+    int no_sharing;  /* 1: compute common prefixes once for each prompt (same bits, slower) */
+    uint64_t memory; /* budget of this run in bytes; 0: the context's */
 } plens_run_options;
 
 /* Runs the prompts through the model, layer by layer, the whole batch together; weights are read
@@ -474,9 +475,13 @@ typedef struct plens_plan {
     size_t n_parts;
     uint64_t n_tokens, n_rows;  /* of all prompts; distinct prefixes among them */
     uint64_t weight_bytes_read; /* from the checkpoint, all parts together */
-    uint64_t staging_bytes;     /* buffers: one block's weights, tiles, per-thread scratch */
+    uint64_t staging_bytes;     /* buffers: blocks' weights, tiles, per-thread scratch */
     uint64_t activation_bytes;  /* of the largest part: rows, K and V, lens states */
     double flops;               /* multiply-adds count two */
+    uint64_t scratch_bytes;     /* of staging_bytes: the context's own */
+    uint64_t kv_bytes;          /* of activation_bytes: K and V of one block */
+    uint64_t lens_bytes;        /* of activation_bytes: states and results of the lens */
+    int reads_ahead;            /* 1: a block's weights are read while the one before computes */
 } plens_plan;
 
 plens_status plens_run_plan(plens_context *context, const plens_model *model,

@@ -297,3 +297,8 @@ plens_status plens__tensor_read(const plens__checkpoint *checkpoint, const plens
         return plens__fail(error, status, "%s (tensor \"%s\")", cause.message, tensor->name);
     return PLENS_OK;
 }
+
+void plens__tensor_forget(const plens__checkpoint *checkpoint, const plens__tensor *tensor,
+                          uint64_t from, size_t n) {
+    plens__file_forget(&checkpoint->shards[tensor->shard], tensor->offset + from, n);
+}

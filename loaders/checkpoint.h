@@ -41,6 +41,10 @@ const plens__tensor *plens__checkpoint_find(const plens__checkpoint *checkpoint,
 plens_status plens__tensor_read(const plens__checkpoint *checkpoint, const plens__tensor *tensor,
                                 uint64_t from, size_t n, void *to, plens_error *error);
 
+/* Tells the system that these bytes will not be read again soon. */
+void plens__tensor_forget(const plens__checkpoint *checkpoint, const plens__tensor *tensor,
+                          uint64_t from, size_t n);
+
 /* One safetensors file's header: tensors are added to *tensors in the order of their offsets (an
  * array from the allocator, grown as needed; names and shapes in arena). Also for dumps (audit). */
 plens_status plens__safetensors_parse(plens__arena *arena, plens__file *file, uint32_t shard,

@@ -27,6 +27,9 @@ plens_status plens__file_map(plens__file *file, plens_error *error);
 plens_status plens__file_read(const plens__file *file, uint64_t offset, size_t n, void *to,
                               plens_error *error);
 
+/* Tells the system that it need not keep these bytes in its cache. */
+void plens__file_forget(const plens__file *file, uint64_t offset, size_t n);
+
 void plens__file_close(plens__file *file); /* of an all-zero file: nothing */
 
 /* The whole file in new memory, with a zero after its last byte. Reads, so that a file that is cut

@@ -9,11 +9,12 @@
 #define PLENS_RUNTIME_LENS_H
 
 #include "runtime/batch.h"
+#include "runtime/weights.h"
 
 /* Sites that are unembedded together. */
 #define PLENS__LENS_ROWS 1024
 /* Targets whose logits are computed together. */
-#define PLENS__LENS_TARGETS 64
+#define PLENS__LENS_TARGETS PLENS__ROW_IDS
 
 /* Over the ids seen so far, blocks of the vocabulary ascending, in double: the maximum m, the sum
  * of e^(x - m), and the sum of e^(x - m) (x - m). */

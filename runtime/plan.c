@@ -138,10 +138,25 @@ void plens__plan_free(plens__plan *plan) {
     plens__free(&plan->allocator, plan->parts);
 }
 
+/* Bytes of a part and of what the engine has already: 0 if they are too many to count. */
+static size_t needed_bytes(const plens__pass *pass, const plens_prompt *prompts,
+                           const plens__batch_size *size, size_t *bytes) {
+    size_t scratch = (size_t)pass->engine->n_threads * pass->engine->scratch_bytes, needed;
+    *bytes = part_bytes(pass, prompts, size);
+    return *bytes != 0 && plens__add(*bytes, scratch, &needed) ? needed : 0;
+}
+
 static int fits(const plens__pass *pass, const plens_prompt *prompts, const plens__batch_size *size,
                 uint64_t memory, size_t *bytes) {
-    *bytes = part_bytes(pass, prompts, size);
-    return *bytes != 0 && (memory == 0 || *bytes <= memory);
+    size_t needed = needed_bytes(pass, prompts, size, bytes);
+    return needed != 0 && (memory == 0 || needed <= memory);
+}
+
+static void note_bytes(plens__plan *plan, size_t bytes) {
+    if (bytes <= plan->n_bytes)
+        return;
+    plan->n_bytes = bytes;
+    plan->largest = plan->n_parts - 1;
 }
 
 /* Leaves go into the part in hand as long as it fits; neighbours share prefixes, so no other cut
@@ -150,6 +165,7 @@ static plens_status cut_parts(const plens__pass *pass, uint64_t memory, const pl
                               size_t n_prompts, plens__plan *plan, plens_error *error) {
     int share = !pass->options->no_sharing;
     plens__part *last = NULL;
+    plan->n_parts = plan->n_bytes = plan->largest = 0;
     for (size_t i = 0; i < n_prompts; i++) {
         size_t bytes, n_targets = prompts[plan->leaves[i].prompt].n_targets;
         if (last != NULL) {
@@ -157,11 +173,12 @@ static plens_status cut_parts(const plens__pass *pass, uint64_t memory, const pl
             plens__batch_size_add(&grown, plan->leaves, i, 0, n_targets, share);
             if (fits(pass, prompts, &grown, memory, &bytes)) {
                 last->size = grown;
-                plan->n_bytes = larger(plan->n_bytes, bytes);
+                note_bytes(plan, bytes);
                 continue;
             }
         }
         last = &plan->parts[plan->n_parts++];
+        memset(last, 0, sizeof *last);
         last->first = i;
         plens__batch_size_add(&last->size, plan->leaves, i, 1, n_targets, share);
         if (!fits(pass, prompts, &last->size, memory, &bytes))
@@ -169,10 +186,29 @@ static plens_status cut_parts(const plens__pass *pass, uint64_t memory, const pl
                                "the memory budget is %llu bytes, prompt %zu (%zu tokens) alone "
                                "needs %zu",
                                (unsigned long long)memory, plan->leaves[i].prompt,
-                               plan->leaves[i].n_ids, bytes);
-        plan->n_bytes = larger(plan->n_bytes, bytes);
+                               plan->leaves[i].n_ids,
+                               needed_bytes(pass, prompts, &last->size, &bytes));
+        note_bytes(plan, bytes);
     }
     return PLENS_OK;
+}
+
+/* With buffers for two blocks the next one is read while this one computes; with one there may be
+ * room for fewer parts, or for any at all. */
+static plens_status cut_best(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
+                             size_t n_prompts, plens__plan *plan, plens_error *error) {
+    plens__pass like = *pass;
+    like.weights.n_slots = plan->n_slots = 2;
+    plens_status status = cut_parts(&like, memory, prompts, n_prompts, plan, NULL);
+    if (status == PLENS_OK && plan->n_parts == 1)
+        return status;
+    size_t n_parts = plan->n_parts;
+    like.weights.n_slots = plan->n_slots = 1;
+    plens_status single = cut_parts(&like, memory, prompts, n_prompts, plan, error);
+    if (status != PLENS_OK || plan->n_parts < n_parts)
+        return single;
+    like.weights.n_slots = plan->n_slots = 2;
+    return cut_parts(&like, memory, prompts, n_prompts, plan, error);
 }
 
 plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
@@ -194,7 +230,7 @@ plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const pl
                               0,
                               plens__written_positions(pass->options, i, prompts[i].n_ids)};
         plens__leaves_sort(plan->leaves, n_prompts);
-        status = cut_parts(pass, memory, prompts, n_prompts, plan, error);
+        status = cut_best(pass, memory, prompts, n_prompts, plan, error);
     }
     if (status != PLENS_OK)
         plens__plan_free(plan);

@@ -16,10 +16,13 @@ typedef struct plens__plan {
     plens__part *parts;  /* [n_parts] */
     size_t n_parts;
     size_t n_bytes; /* of the largest part */
+    size_t largest; /* which that is */
+    size_t n_slots; /* buffers for a block's weights: 2 to read ahead, 1 if memory is short */
 } plens__plan;
 
-/* Cuts the prompts into parts of at most `memory` bytes (0: one part). Of pass only engine, model
- * and options are read. MEMORY if one prompt alone does not fit. */
+/* Cuts the prompts into parts that take at most `memory` bytes with the engine's scratch (0: one
+ * part). Of pass only engine, model and options are read. MEMORY if one prompt alone does not fit.
+ */
 plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
                               size_t n_prompts, plens__plan *plan, plens_error *error);
 void plens__plan_free(plens__plan *plan);

@@ -111,16 +111,20 @@ static plens_status run_parts(plens__pass *pass, const plens_prompt *prompts, pl
     char *base = plens__alloc(&plan->allocator, plan->n_bytes);
     if (base == NULL)
         return plens__fail_memory(error, plan->n_bytes, "the run's workspace");
-    plens_status status = PLENS_OK;
+    plens_status status = plan->n_slots < 2
+                              ? PLENS_OK
+                              : plens__reader_open(&plan->allocator, &pass->weights.reader, error);
     pass->n_parts = plan->n_parts;
     for (size_t i = 0; i < plan->n_parts; i++)
         pass->work_all += plens__part_work(pass, &plan->parts[i].size);
     for (size_t i = 0; i < plan->n_parts && status == PLENS_OK; i++) {
         plens__carver carver = {base, 0, 0};
+        plens__weights_rest(&pass->weights);
         plens__plan_carve(pass, prompts, &plan->parts[i].size, &carver);
         pass->part = i + 1;
         status = run_part(pass, plan->leaves + plan->parts[i].first, error);
     }
+    plens__reader_close(pass->weights.reader);
     plens__free(&plan->allocator, base);
     return status;
 }
@@ -161,7 +165,14 @@ static plens_status begin(const plens__engine *engine, uint64_t memory, const pl
     pass->engine = engine;
     pass->model = model;
     pass->options = options;
-    return plens__plan_make(pass, memory, prompts, n_prompts, plan, error);
+    if (options->memory != 0)
+        memory = options->memory;
+    status = plens__plan_make(pass, memory, prompts, n_prompts, plan, error);
+    if (status != PLENS_OK)
+        return status;
+    pass->weights.n_slots = plan->n_slots;
+    pass->weights.forget = memory != 0 && model->checkpoint.n_bytes + plan->n_bytes > memory;
+    return PLENS_OK;
 }
 
 plens_status plens__run(const plens__engine *engine, uint64_t memory, const plens_model *model,
@@ -198,13 +209,22 @@ plens_status plens__run_plan(const plens__engine *engine, uint64_t memory, const
         begin(engine, memory, model, prompts, n_prompts, options, &pass, &plan, error);
     if (status != PLENS_OK)
         return status;
-    plens__carver staging = {NULL, 0, 0};
+    plens__carver staging = {NULL, 0, 0}, states = {NULL, 0, 0};
+    const plens__batch_size *largest = &plan.parts[plan.largest].size;
     plens__weights_carve(&pass.weights, model, &staging);
+    pass.batch.size = *largest;
+    plens__lens_carve(&pass.lens, options->lens, prompts, model->config.n_layers,
+                      model->config.d_model, model->config.vocab_size, &pass.batch, &states);
     memset(out, 0, sizeof *out);
     out->precision = pass.product->precision;
     out->n_parts = plan.n_parts;
-    out->staging_bytes = staging.used;
+    out->scratch_bytes = (uint64_t)engine->n_threads * engine->scratch_bytes;
+    out->staging_bytes = staging.used + out->scratch_bytes;
     out->activation_bytes = plan.n_bytes - staging.used;
+    out->kv_bytes = (uint64_t)largest->n_rows * model->config.n_kv_heads * model->config.head_dim *
+                    2 * sizeof(float);
+    out->lens_bytes = states.used;
+    out->reads_ahead = plan.n_slots > 1;
     for (size_t i = 0; i < plan.n_parts; i++) {
         out->n_tokens += plan.parts[i].size.n_tokens;
         out->n_rows += plan.parts[i].size.n_rows;

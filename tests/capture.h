@@ -133,7 +133,7 @@ static inline plens_run_options capture_options(captures *capture, plens_hook *h
     for (size_t i = 0; i < 3; i++)
         hooks[i] = (plens_hook){.point = points[i], .fn = capture_hook, .user = capture};
     *lens = (plens_lens){capture_lens_result, capture, PLENS_POSITIONS_LAST, CAPTURE_TOP, 0, 0};
-    return (plens_run_options){hooks, 3, lens, NULL, NULL, 0};
+    return (plens_run_options){.hooks = hooks, .n_hooks = 3, .lens = lens};
 }
 
 /* Whether every row and every lens came exactly once. */

@@ -19,7 +19,7 @@ compile() { # FOLDER COMPILER OPTION…
     $* -I"$root" -c "$root"/plens.c "$root"/runtime/*.c "$root"/runtime/kernels/*.c \
         "$root"/loaders/*.c &&
         ar rc libplens.a ./*.o &&
-        $* -I"$root" -o plens "$root"/tests/harness/*.c libplens.a -lm
+        $* -I"$root" -o plens "$root"/tests/harness/*.c libplens.a -lm -pthread
     code=$?
     cd "$root" || return 1
     return $code
@@ -100,6 +100,8 @@ imports_only_these() {
     allowed="$allowed|(open|fstat|lstat|stat|pread|mmap)(64)?|close|munmap|strerror(_r)?"
     allowed="$allowed|__(f|l)?xstat(64)?|__errno_location|__error|sysconf|sched_getaffinity"
     allowed="$allowed|__sched_cpucount|GOMP_[a-z_]*|omp_get_[a-z_]*|__kmpc_[a-z_0-9]*"
+    allowed="$allowed|pthread_(create|join|sigmask|(mutex|cond)_[a-z]*)|sigfillset"
+    allowed="$allowed|posix_fadvise(64)?"
     allowed="$allowed|__stack_chk_fail|__[a-z]*_chk|_GLOBAL_OFFSET_TABLE_|__cpu_model"
     imports | grep -Ev " ($allowed)\$" >"$scratch/foreign"
     cat "$scratch/foreign"
@@ -165,7 +167,7 @@ EOF
     nm "$BUILD/libplens.a" | grep -Eq 'GOMP_|__kmpc_' && openmp=-fopenmp
     # shellcheck disable=SC2086
     $CC $openmp -I"$scratch/root/usr/include" -o "$scratch/program" "$scratch/program.c" \
-        -L"$scratch/root/usr/lib" -lplens -lm && "$scratch/program"
+        -L"$scratch/root/usr/lib" -lplens -lm -pthread && "$scratch/program"
 }
 
 check "make install" installs

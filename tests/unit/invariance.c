@@ -260,7 +260,7 @@ static plens_status ask_for(size_t first, size_t last, agreement *pre, agreement
                        .fn = check_resid_pre,
                        .user = pre};
     plens_lens lens = {check_lens, seen, PLENS_POSITIONS_ALL, 0, first, last};
-    plens_run_options options = {&hook, 1, &lens, NULL, NULL, 0};
+    plens_run_options options = {.hooks = &hook, .n_hooks = 1, .lens = &lens};
     plens_status status = plens_context_create(NULL, &context, error);
     if (status == PLENS_OK)
         status =

@@ -24,7 +24,7 @@ typedef struct smollm2 {
 static plens_status run_lens(smollm2 *it, plens_error *error) {
     capture_begin(&it->run, it->model, it->golden.inputs, it->golden.n_prompts);
     plens_lens lens = {capture_lens_result, &it->run, PLENS_POSITIONS_LAST, CAPTURE_TOP, 0, 0};
-    plens_run_options options = {NULL, 0, &lens, NULL, NULL, 0};
+    plens_run_options options = {.lens = &lens};
     return plens_run(it->context, it->model, it->golden.inputs, it->golden.n_prompts, &options,
                      error);
 }
