@@ -41,7 +41,12 @@ static size_t list_sets(set sets[MOST_SETS]) {
     size_t n = 0;
 #if defined(__x86_64__)
     plens__cpu cpu = plens__cpu_detect();
+    set bf16 = {PLENS_ISA_AVX512BF16, NULL, plens__product_avx512bf16, cpu.avx512bf16};
+    if (cpu.fast_dpbf16)
+        sets[n++] = bf16;
     sets[n++] = (set){PLENS_ISA_AVX512, plens__kernels_avx512(), plens__product_avx512, cpu.avx512};
+    if (!cpu.fast_dpbf16)
+        sets[n++] = bf16;
     sets[n++] = (set){PLENS_ISA_AVX2, plens__kernels_avx2(), plens__product_avx2, cpu.avx2};
 #endif
     sets[n++] = (set){PLENS_ISA_SCALAR, &plens__kernels_scalar, plens__product_scalar, 1};

@@ -118,10 +118,10 @@ KERNEL void add(float *x, const float *y, size_t n) {
 /* ---- Attention ----------------------------------------------------------------------------- */
 
 INLINE float largest_lane(vec v) {
-    float lanes[PLENS__LANES], max = -INFINITY;
-    store(lanes, v);
+    float lane[PLENS__LANES], max = -INFINITY;
+    store(lane, v);
     for (size_t i = 0; i < PLENS__LANES; i++)
-        max = lanes[i] > max ? lanes[i] : max;
+        max = lane[i] > max ? lane[i] : max;
     return max;
 }
 

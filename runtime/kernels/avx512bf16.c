@@ -1,0 +1,216 @@
+/* AVX-512 BF16: products of bf16 and bf16x3 by VDPBF16PS. It does two fused steps in a lane, the
+ * odd element of a pair first [Intel SDM, volume 2; AMD's processors do the same], and flushes
+ * denormals whatever MXCSR says. So a pair holds two k of the same chain, the earlier one in its
+ * upper half. The processor is not asked here: see runtime/engine.c. */
+#include "runtime/fp.h"
+
+#include "runtime/kernels/product.h"
+
+#if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
+
+#include <immintrin.h>
+#include <string.h>
+
+#include "runtime/kernels/unroll.h"
+
+#define TARGET target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")
+#define KERNEL __attribute__((TARGET)) static
+#define INLINE __attribute__((always_inline, TARGET)) static inline
+
+#include "runtime/kernels/avx512_registers.h"
+
+enum { PANEL = VECTORS * VECTOR };
+
+/* ---- The product ---------------------------------------------------------------------------- */
+
+#define UNITS      16
+#define PERIOD     4
+#define BF16_STRIP 4
+typedef uint32_t unit;
+typedef __m512i unit_lanes;
+
+INLINE unit_lanes load_units(const unit *p) {
+    return _mm512_loadu_si512(p);
+}
+
+INLINE unit_lanes all_units(const unit *p) {
+    return _mm512_set1_epi32((int)*p);
+}
+
+INLINE lanes step_lanes(unit_lanes x, unit_lanes w, lanes sum) {
+    return _mm512_dpbf16_ps(sum, (__m512bh)x, (__m512bh)w);
+}
+
+INLINE lanes plus_lanes(lanes a, lanes b) {
+    return _mm512_add_ps(a, b);
+}
+
+#include "runtime/kernels/vector_bf16.h"
+
+/* ---- Packing -------------------------------------------------------------------------------- */
+
+/* Of each 8 k the pairs (2, 0), (6, 4), (3, 1), (7, 5), the lower half named first. */
+INLINE __m512i pair_up(__m512i words) {
+    const __m128i order = _mm_setr_epi8(4, 5, 0, 1, 12, 13, 8, 9, 6, 7, 2, 3, 14, 15, 10, 11);
+    return _mm512_shuffle_epi8(words, _mm512_broadcast_i32x4(order));
+}
+
+/* 32 bf16, the first 16 from `low`; the conversion rounds as the contract wants it. */
+INLINE __m512i round_words(__m512 low, __m512 high) {
+    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
+}
+
+/* The first n < 32 elements at p, then zeros, as floats. */
+INLINE __m512 floats_at(const float *p, size_t n) {
+    return n >= 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(first(n), p);
+}
+
+/* The first n <= 32 of a row of weights as bf16, then zeros. */
+INLINE __m512i weight_words(plens_dtype dtype, const char *row, size_t n) {
+    __mmask32 there = n < 32 ? ((__mmask32)1 << n) - 1 : 0xFFFFFFFF;
+    if (dtype == PLENS_F32) {
+        const float *p = (const float *)(const void *)row;
+        return round_words(floats_at(p, n), floats_at(p + 16, n > 16 ? n - 16 : 0));
+    }
+    __m512i words = _mm512_maskz_loadu_epi16(there, row);
+    if (dtype == PLENS_BF16)
+        return words;
+    return round_words(_mm512_cvtph_ps(_mm512_castsi512_si256(words)),
+                       _mm512_cvtph_ps(_mm512_extracti64x4_epi64(words, 1)));
+}
+
+/* One block of 16 outputs. dtype is a constant. */
+INLINE void pack_square(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows, size_t n,
+                        unit *to) {
+    block_row r[BLOCK];
+    UNROLL
+    for (size_t i = 0; i < BLOCK; i++) {
+        const char *row = w + i * row_bytes;
+        __builtin_prefetch((const void *)((uintptr_t)row + BLOCK * row_bytes));
+        r[i] = i < n_rows ? pair_up(weight_words(dtype, row, n)) : zero_row();
+    }
+    transpose(r);
+    UNROLL
+    for (size_t i = 0; i < BLOCK; i++)
+        _mm512_storeu_si512(to + i * PANEL, r[i]);
+}
+
+INLINE void pack_w_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_out, size_t k,
+                      unit *panel) {
+    const size_t size = dtype == PLENS_F32 ? 4 : 2;
+    for (size_t o = 0; o < PANEL; o += BLOCK) {
+        size_t n_rows = o < n_out ? n_out - o : 0;
+        for (size_t i = 0; i < k; i += PLENS__BLOCK_K)
+            pack_square(dtype, w + o * row_bytes + i * size, row_bytes, n_rows, k - i,
+                        panel + i / PLENS__BLOCK_K * UNITS * PANEL + o);
+    }
+}
+
+KERNEL void pack_w(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
+                   void *panel) {
+    if (dtype == PLENS_BF16)
+        pack_w_as(PLENS_BF16, w, row_bytes, n_out, k, panel);
+    else if (dtype == PLENS_F16)
+        pack_w_as(PLENS_F16, w, row_bytes, n_out, k, panel);
+    else
+        pack_w_as(PLENS_F32, w, row_bytes, n_out, k, panel);
+}
+
+KERNEL void pack_x_bf16(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip) {
+    for (size_t r = 0; r < n_rows; r++) {
+        unit *to = (unit *)strip + r * UNITS;
+        for (size_t i = 0; i < k; i += PLENS__BLOCK_K, to += BF16_STRIP * UNITS) {
+            const float *p = x + r * ldx + i;
+            size_t n = k - i;
+            __m512 low = floats_at(p, n), high = floats_at(p + 16, n > 16 ? n - 16 : 0);
+            _mm512_storeu_si512(to, pair_up(round_words(low, high)));
+        }
+    }
+}
+
+/* Without the bits that bf16 does not have; a NaN stays a NaN. */
+INLINE __m512 cut(__m512 v) {
+    __m512i bits = _mm512_castps_si512(v), quiet = _mm512_set1_epi32(0x400000);
+    bits = _mm512_mask_or_epi32(bits, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), bits, quiet);
+    return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(-0x10000)));
+}
+
+/* hi, mid and lo of v. */
+INLINE void split(__m512 v, __m512 part[3]) {
+    __mmask16 finite =
+        _mm512_cmp_ps_mask(_mm512_abs_ps(v), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ);
+    part[0] = cut(v);
+    __m512 rest = _mm512_maskz_sub_ps(finite, v, part[0]);
+    part[1] = cut(rest);
+    part[2] = cut(_mm512_sub_ps(rest, part[1]));
+}
+
+INLINE __m512i upper_words(__m512 low, __m512 high) {
+    __m256i a = _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(low), 16));
+    __m256i b = _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(high), 16));
+    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
+}
+
+KERNEL void pack_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip) {
+    for (size_t r = 0; r < n_rows; r++) {
+        unit *to = (unit *)strip + r * UNITS;
+        for (size_t i = 0; i < k; i += PLENS__BLOCK_K) {
+            const float *p = x + r * ldx + i;
+            size_t n = k - i;
+            __m512 low[3], high[3];
+            split(floats_at(p, n), low);
+            split(floats_at(p + 16, n > 16 ? n - 16 : 0), high);
+            for (size_t part = 3; part-- > 0; to += BF16_STRIP * UNITS)
+                _mm512_storeu_si512(to, pair_up(upper_words(low[part], high[part])));
+        }
+    }
+}
+
+/* ---- The tables ------------------------------------------------------------------------------ */
+
+static const plens__product bf16 = {
+    .isa = PLENS_ISA_AVX512BF16,
+    .precision = PLENS_PRECISION_BF16,
+    .flushes = 1,
+    .strip = BF16_STRIP,
+    .panel = PANEL,
+    .strip_block = BF16_STRIP * UNITS * sizeof(unit),
+    .panel_block = UNITS * PANEL * sizeof(unit),
+    .k_part = 256,
+    .item_rows = 256,
+    .item_panels = 8,
+    .pack_w = pack_w,
+    .pack_x = pack_x_bf16,
+    .multiply = multiply_bf16,
+};
+
+static const plens__product bf16x3 = {
+    .isa = PLENS_ISA_AVX512BF16,
+    .precision = PLENS_PRECISION_BF16X3,
+    .flushes = 1,
+    .strip = BF16_STRIP,
+    .panel = PANEL,
+    .strip_block = 3 * BF16_STRIP * UNITS * sizeof(unit),
+    .panel_block = UNITS * PANEL * sizeof(unit),
+    .k_part = 256,
+    .item_rows = 256,
+    .item_panels = 8,
+    .pack_w = pack_w,
+    .pack_x = pack_x_bf16x3,
+    .multiply = multiply_bf16x3,
+};
+
+const plens__product *plens__product_avx512bf16(plens_precision precision) {
+    return precision == PLENS_PRECISION_BF16     ? &bf16
+           : precision == PLENS_PRECISION_BF16X3 ? &bf16x3
+                                                 : NULL;
+}
+
+#else
+
+const plens__product *plens__product_avx512bf16(plens_precision precision) {
+    (void)precision;
+    return NULL;
+}
+
+#endif
