@@ -18,6 +18,9 @@ static const char usage[] =
     "  audit     says where another engine's states depart from the model\n"
     "  tokenize  turns text into token ids, or back\n"
     "  info      describes a model folder and what would compute it\n"
+    "  self-bleu measures how much the questions of a data set repeat each other\n"
+    "  questions writes requests that ask a language model for more questions\n"
+    "  import    makes a data set of its answers\n"
     "\n"
     "  plens COMMAND --help tells a command's options; plens --version the version.\n"
     "\n"
@@ -33,7 +36,8 @@ static const command commands[] = {
     {"score", command_score},         {"lens", command_lens},
     {"dump", command_dump},           {"info", command_info},
     {"tokenize", command_tokenize},   {"audit", command_audit},
-    {"self-bleu", command_self_bleu}, {"selftest", NULL},
+    {"self-bleu", command_self_bleu}, {"questions", command_questions},
+    {"import", command_import},       {"selftest", NULL},
     {"merge", command_merge},
 };
 

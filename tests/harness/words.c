@@ -121,9 +121,9 @@ void words_make(word_texts *w, const span *texts, size_t n_texts) {
     if (n_words > 0)
         qsort(found, n_words, sizeof *found, compare_words);
     w->words = allocate(n_words, sizeof *w->words);
-    uint32_t number = 0;
+    uint32_t number = 0; /* of the first word: 1, so that 0 is free for no word */
     for (size_t i = 0; i < n_words; i++) {
-        number += i > 0 && compare_words(&found[i - 1], &found[i]) != 0;
+        number += i == 0 || compare_words(&found[i - 1], &found[i]) != 0;
         w->words[found[i].index] = number;
     }
     free(found);

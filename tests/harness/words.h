@@ -18,7 +18,7 @@ typedef struct span { /* bytes of a text that somebody else owns */
 /* Takes the next word off the text, which is UTF-8. Returns 0 when none is left. */
 int word_next(span *text, span *word);
 
-/* Texts whose words are numbers: equal words have equal numbers. */
+/* Texts whose words are numbers from 1 on: equal words have equal numbers. */
 typedef struct word_texts {
     size_t n_texts;
     size_t *first;   /* [n_texts + 1] where a text's words begin */
