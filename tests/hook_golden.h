@@ -63,8 +63,8 @@ static inline void hook_golden_close(hook_golden *g) {
 }
 
 /* NULL, or why this golden cannot be compared here; *absent if its model is not on this machine. */
-static inline const char *hook_golden_open(const char *name, const plens_options *options,
-                                           hook_golden *g, int *absent) {
+static inline const char *hook_golden_open(const char *name, hook_golden *g, int *absent) {
+    static const plens_options options = {.precision = PLENS_PRECISION_F32};
     static plens_error error;
     char folder[512], path[512];
     const char *smollm2 = getenv("PLENS_SMOLLM2");
@@ -78,7 +78,7 @@ static inline const char *hook_golden_open(const char *name, const plens_options
     snprintf(folder, sizeof folder, large ? "%s" : "tests/fixtures/models/%s",
              large ? smollm2 : name);
     snprintf(path, sizeof path, "tests/fixtures/hooks/%s.safetensors", name);
-    plens_status status = plens_context_create(options, &g->context, &error);
+    plens_status status = plens_context_create(&options, &g->context, &error);
     if (status == PLENS_OK)
         status = plens_model_open(g->context, folder, &g->model, &error);
     if (status == PLENS_OK)

@@ -105,7 +105,7 @@ all=$all,resid_mid,mlp_norm,mlp_gate,mlp_up,mlp_act,mlp_post,mlp_out,resid_post,
 points_agree() { # MODEL
     golden=tests/fixtures/hooks/$1.safetensors
     "$plens" dump --quiet --model "tests/fixtures/models/$1" --ids 1,7,5,9,30,2,11 \
-        --points "$all" --layers 1-2 --out "$scratch/points" || return 1
+        --precision f32 --points "$all" --layers 1-2 --out "$scratch/points" || return 1
     compared=0
     for name in embed $(echo "$all" | tr ',' '\n' | sed '/^embed$/d;/^final_norm$/d;/^logits$/d
         s/.*/&.1 &.2/') final_norm logits; do

@@ -12,6 +12,45 @@ top_tokens() { # PROGRAM
         awk -F '\t' 'NR > 1 { printf "layer %d: \"%s\" %.3f\n", $2, $5, $6 }' |
         diff - "$scratch/found"
 }
+
+# The lengths of the states that `plens dump` writes.
+read_state() { # PROGRAM
+    "$1" "$model" "Once upon a time" >"$scratch/found" &&
+        "$plens" dump --quiet --model "$model" --text "Once upon a time" --out "$scratch/dump" \
+            --points resid_post && [ -s "$scratch/found" ] || return 1
+    header=$(($(od -A n -t u4 -N 4 "$scratch/dump")))
+    od -v -A n -t f4 -w256 -j $((8 + header + 4 * 5)) "$scratch/dump" | awk '
+        { s = 0; for (i = 1; i <= 64; i++) s += $i * $i
+          printf "layer %d position %d: %.3f\n", int((NR - 1) / 5) + 1, (NR - 1) % 5, sqrt(s) }' |
+        diff - "$scratch/found"
+}
+# Patched after the last block it says what OTHER says.
+patch_activation() { # PROGRAM
+    "$1" "$model" "The little dog was very" "Once upon a" >"$scratch/found" || return 1
+    "$plens" lens --quiet --model "$model" --text "Once upon a" --top-k 1 | tail -n 1 |
+        awk -F '\t' '{ printf "patched after block %d: \"%s\" %.3f\n", $2, $5, $6 }' |
+        diff - "$scratch/found" | grep -v '^[0-9>]' && return 1
+    [ "$(wc -l <"$scratch/found")" -eq 5 ]
+}
+# Each of 5 x 8 heads once, in order; without ablation the probability is that of the lens.
+ablate_heads() { # PROGRAM
+    "$1" "$model" "Once upon a" time >"$scratch/found" || return 1
+    "$plens" lens --quiet --model "$model" --text "Once upon a" --top-k 1 | tail -n 1 |
+        awk -F '\t' '{ printf "all heads: %.4f\n", $6 }' >"$scratch/expected"
+    head -n 1 "$scratch/found" | diff "$scratch/expected" - || return 1
+    sed 1d "$scratch/found" | awk '{ print $5 }' | sort -c -n || return 1
+    [ "$(sed 1d "$scratch/found" | awk '$2 >= 1 && $2 <= 5 && $4 < 8 { print $2, $4 }' |
+        sort -u | wc -l)" -eq 40 ]
+}
+# Without a push it says what the lens says; with one, something else.
+steer() { # PROGRAM
+    "$plens" lens --quiet --model "$model" --text "The girl was very" --top-k 5 | tail -n 5 |
+        awk -F '\t' '{ printf "\"%s\" %.3f\n", $5, $6 }' >"$scratch/expected"
+    "$1" "$model" "The girl was very" happy sad 0 >"$scratch/found" &&
+        diff "$scratch/expected" "$scratch/found" &&
+        "$1" "$model" "The girl was very" happy sad 2 >"$scratch/found" || return 1
+    ! diff "$scratch/expected" "$scratch/found" >"$scratch/log"
+}
 names_the_mistake() { # PROGRAM
     if "$1" "$scratch/absent" "Once" 2>"$scratch/said"; then
         return 1
@@ -21,12 +60,17 @@ names_the_mistake() { # PROGRAM
 
 for folder in "$BUILD/tests/examples" "$BUILD/tests/examples-cxx"; do
     if [ -x "$folder/top_tokens" ]; then
-        check "top_tokens" top_tokens "$folder/top_tokens"
-        check "a wrong folder" names_the_mistake "$folder/top_tokens"
+        for name in top_tokens read_state patch_activation ablate_heads steer; do
+            check "$name" "$name" "$folder/$name"
+            check "$name: a wrong folder" names_the_mistake "$folder/$name"
+        done
     else
         skip "$folder: not built; is there a C++ compiler?"
     fi
 done
 check "the first example has at most 30 lines" \
     [ "$(wc -l <tests/examples/top_tokens.c)" -le 30 ]
+for name in tests/examples/*.c; do
+    check "$name: less than 60 lines" [ "$(wc -l <"$name")" -lt 60 ]
+done
 finish

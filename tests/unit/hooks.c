@@ -10,7 +10,7 @@ static hook_golden now;
 
 static void opens(void) {
     int absent;
-    const char *name = now.name, *problem = hook_golden_open(name, NULL, &now, &absent);
+    const char *name = now.name, *problem = hook_golden_open(name, &now, &absent);
     if (absent)
         SKIP("%s: %s", name, problem);
     CHECK_THAT(problem == NULL, "%s: %s", name, problem);
@@ -235,7 +235,7 @@ static void written_runs_are_the_same_bits_everywhere(void) {
     CHECK_OK(plens_run_plan(now.context, now.model, prompts, N_PROMPTS, &options, &whole, &error),
              error);
     for (int round = 0; round < 4; round++) {
-        plens_options different = {0};
+        plens_options different = {.precision = PLENS_PRECISION_F32};
         plens_context *context;
         if (round < 3) {
             different.threads = round + 1;
@@ -558,7 +558,8 @@ static int count_allocations(void *user, const plens_activations *a) {
 /* Hooks whose buffers are made on the way, and a plan that has them where nobody wants them. */
 static void the_pass_allocates_nothing(void) {
     faults state = {0, 0, 0, 0};
-    plens_options options = {.allocator = {faults_reallocate, &state}};
+    plens_options options = {.precision = PLENS_PRECISION_F32,
+                             .allocator = {faults_reallocate, &state}};
     plens_context *context;
     counted c = {&state, 0, 0};
     plens_hook hooks[N_POINTS - 1];

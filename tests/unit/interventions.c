@@ -8,7 +8,7 @@ static hook_golden now;
 
 static void opens(void) {
     int absent;
-    const char *name = now.name, *problem = hook_golden_open(name, NULL, &now, &absent);
+    const char *name = now.name, *problem = hook_golden_open(name, &now, &absent);
     if (absent)
         SKIP("%s: %s", name, problem);
     CHECK_THAT(problem == NULL, "%s: %s", name, problem);
