@@ -308,6 +308,72 @@ INLINE lanes fused_lanes(lanes a, lanes b, lanes c) {
 
 #include "runtime/kernels/vector_gemm.h"
 
+/* ---- The products of bf16: 3 rows times 2 vectors times 2 chains ----------------------------- */
+
+#define UNITS      32
+#define PERIOD     2
+#define BF16_STRIP 3
+typedef float unit;
+typedef lanes unit_lanes;
+
+INLINE unit_lanes load_units(const unit *p) {
+    return load_lanes(p);
+}
+
+INLINE unit_lanes all_units(const unit *p) {
+    return all_lanes(*p);
+}
+
+INLINE lanes step_lanes(unit_lanes x, unit_lanes w, lanes sum) {
+    return fused_lanes(x, w, sum);
+}
+
+INLINE lanes plus_lanes(lanes a, lanes b) {
+    return _mm256_add_ps(a, b);
+}
+
+#include "runtime/kernels/vector_bf16.h"
+
+INLINE __m256 magnitude(__m256 v) {
+    return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), v);
+}
+
+INLINE __m256 cut_bits(__m256i bits) {
+    return _mm256_castsi256_ps(_mm256_and_si256(bits, _mm256_set1_epi32(-0x10000)));
+}
+
+INLINE __m256 cut_eight(__m256 v) {
+    __m256 quiet = _mm256_castsi256_ps(_mm256_set1_epi32(0x400000));
+    quiet = _mm256_and_ps(quiet, _mm256_cmp_ps(v, v, _CMP_UNORD_Q));
+    return cut_bits(_mm256_castps_si256(_mm256_or_ps(v, quiet)));
+}
+
+INLINE vec cut(vec v) {
+    return pair(cut_eight(v.low), cut_eight(v.high));
+}
+
+INLINE __m256 round_eight(__m256 v) {
+    __m256i bits = _mm256_castps_si256(v), one = _mm256_set1_epi32(1);
+    __m256i odd = _mm256_and_si256(_mm256_srli_epi32(bits, 16), one);
+    __m256i up = _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF)));
+    __m256 changed = _mm256_cmp_ps(magnitude(v), _mm256_set1_ps(FLT_MIN), _CMP_GE_OQ);
+    return _mm256_blendv_ps(cut_eight(v), cut_bits(up), changed);
+}
+
+INLINE vec rounded(vec v) {
+    return pair(round_eight(v.low), round_eight(v.high));
+}
+
+INLINE __m256 eight_where_finite(__m256 a, __m256 b) {
+    return _mm256_and_ps(_mm256_cmp_ps(magnitude(a), _mm256_set1_ps(INFINITY), _CMP_LT_OQ), b);
+}
+
+INLINE vec where_finite(vec a, vec b) {
+    return pair(eight_where_finite(a.low, b.low), eight_where_finite(a.high, b.high));
+}
+
+#include "runtime/kernels/vector_widened.h"
+
 static const plens__kernels table = {
     PLENS_ISA_AVX2, rms_norm,     rope,    attend,   attend_scores, attend_softmax,
     attend_values,  silu_mul,     silu,    multiply, add,           vocab_sums,
@@ -327,12 +393,47 @@ static const plens__product f32 = {
     .multiply = gemm,
 };
 
+static const plens__product bf16 = {
+    .isa = PLENS_ISA_AVX2,
+    .precision = PLENS_PRECISION_BF16,
+    .flushes = 1,
+    .strip = BF16_STRIP,
+    .panel = PANEL,
+    .strip_block = BF16_STRIP * UNITS * sizeof(unit),
+    .panel_block = UNITS * PANEL * sizeof(unit),
+    .k_part = 256,
+    .item_rows = 256,
+    .item_panels = 8,
+    .pack_w = pack_w_bf16,
+    .pack_x = pack_x_bf16,
+    .multiply = multiply_bf16,
+};
+
+static const plens__product bf16x3 = {
+    .isa = PLENS_ISA_AVX2,
+    .precision = PLENS_PRECISION_BF16X3,
+    .flushes = 1,
+    .strip = BF16_STRIP,
+    .panel = PANEL,
+    .strip_block = 3 * BF16_STRIP * UNITS * sizeof(unit),
+    .panel_block = UNITS * PANEL * sizeof(unit),
+    .k_part = 256,
+    .item_rows = 256,
+    .item_panels = 8,
+    .pack_w = pack_w_bf16,
+    .pack_x = pack_x_bf16x3,
+    .multiply = multiply_bf16x3,
+};
+
 const plens__kernels *plens__kernels_avx2(void) {
     return &table;
 }
 
 const plens__product *plens__product_avx2(plens_precision precision) {
-    return precision == PLENS_PRECISION_F32 ? &f32 : NULL;
+    return precision == PLENS_PRECISION_F32      ? &f32
+           : precision == PLENS_PRECISION_BF16   ? &bf16
+           : precision == PLENS_PRECISION_BF16X3 ? &bf16x3
+                                                 : NULL;
 }
 
 #else

@@ -167,6 +167,56 @@ INLINE double tree_double(vecd v) {
 
 #include "runtime/kernels/vector_gemm.h"
 
+/* ---- The products of bf16: 4 rows times 3 vectors times 2 chains ----------------------------- */
+
+#define UNITS      32
+#define PERIOD     2
+#define BF16_STRIP 4
+typedef float unit;
+typedef lanes unit_lanes;
+
+INLINE unit_lanes load_units(const unit *p) {
+    return load_lanes(p);
+}
+
+INLINE unit_lanes all_units(const unit *p) {
+    return all_lanes(*p);
+}
+
+INLINE lanes step_lanes(unit_lanes x, unit_lanes w, lanes sum) {
+    return fused_lanes(x, w, sum);
+}
+
+INLINE lanes plus_lanes(lanes a, lanes b) {
+    return _mm512_add_ps(a, b);
+}
+
+#include "runtime/kernels/vector_bf16.h"
+
+INLINE vec cut_bits(__m512i bits) {
+    return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(-0x10000)));
+}
+
+INLINE vec cut(vec v) {
+    __m512i bits = _mm512_castps_si512(v), quiet = _mm512_set1_epi32(0x400000);
+    return cut_bits(
+        _mm512_mask_or_epi32(bits, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), bits, quiet));
+}
+
+INLINE vec rounded(vec v) {
+    __m512i bits = _mm512_castps_si512(v), one = _mm512_set1_epi32(1);
+    __m512i odd = _mm512_and_si512(_mm512_srli_epi32(bits, 16), one);
+    __m512i up = _mm512_add_epi32(bits, _mm512_add_epi32(odd, _mm512_set1_epi32(0x7FFF)));
+    __mmask16 changed = _mm512_cmp_ps_mask(_mm512_abs_ps(v), all(FLT_MIN), _CMP_GE_OQ);
+    return _mm512_mask_mov_ps(cut(v), changed, cut_bits(up));
+}
+
+INLINE vec where_finite(vec a, vec b) {
+    return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(a), all(INFINITY), _CMP_LT_OQ), b);
+}
+
+#include "runtime/kernels/vector_widened.h"
+
 static const plens__kernels table = {
     PLENS_ISA_AVX512, rms_norm,     rope,    attend,   attend_scores, attend_softmax,
     attend_values,    silu_mul,     silu,    multiply, add,           vocab_sums,
@@ -186,12 +236,47 @@ static const plens__product f32 = {
     .multiply = gemm,
 };
 
+static const plens__product bf16 = {
+    .isa = PLENS_ISA_AVX512,
+    .precision = PLENS_PRECISION_BF16,
+    .flushes = 1,
+    .strip = BF16_STRIP,
+    .panel = PANEL,
+    .strip_block = BF16_STRIP * UNITS * sizeof(unit),
+    .panel_block = UNITS * PANEL * sizeof(unit),
+    .k_part = 128,
+    .item_rows = 256,
+    .item_panels = 8,
+    .pack_w = pack_w_bf16,
+    .pack_x = pack_x_bf16,
+    .multiply = multiply_bf16,
+};
+
+static const plens__product bf16x3 = {
+    .isa = PLENS_ISA_AVX512,
+    .precision = PLENS_PRECISION_BF16X3,
+    .flushes = 1,
+    .strip = BF16_STRIP,
+    .panel = PANEL,
+    .strip_block = 3 * BF16_STRIP * UNITS * sizeof(unit),
+    .panel_block = UNITS * PANEL * sizeof(unit),
+    .k_part = 128,
+    .item_rows = 256,
+    .item_panels = 8,
+    .pack_w = pack_w_bf16,
+    .pack_x = pack_x_bf16x3,
+    .multiply = multiply_bf16x3,
+};
+
 const plens__kernels *plens__kernels_avx512(void) {
     return &table;
 }
 
 const plens__product *plens__product_avx512(plens_precision precision) {
-    return precision == PLENS_PRECISION_F32 ? &f32 : NULL;
+    return precision == PLENS_PRECISION_F32      ? &f32
+           : precision == PLENS_PRECISION_BF16   ? &bf16
+           : precision == PLENS_PRECISION_BF16X3 ? &bf16x3
+                                                 : NULL;
 }
 
 #else
