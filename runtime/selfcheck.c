@@ -17,6 +17,7 @@ typedef struct results {
     float normed[WIDTH], rotated[WIDTH], scores[KEYS], attended[DEPTH];
     float mixed[WIDTH], sum[WIDTH], exponential[WIDTH];
     plens__vocab_sums vocab;
+    double dot;
     size_t greater, first;
 } results;
 
@@ -51,6 +52,7 @@ static void run_vocabulary(const plens__kernels *kernels, results *out) {
     float x[WIDTH];
     fill(x, WIDTH, 7, 110.0f); /* e^x is infinite, normal, denormal, zero */
     kernels->vocab_sums(x, WIDTH, &out->vocab);
+    out->dot = kernels->dot_double(x, x + 1, WIDTH - 1);
     x[3] = INFINITY;
     x[17] = -INFINITY;
     x[29] = 0x1p-149f;
@@ -75,7 +77,8 @@ static int same_results(const results *a, const results *b) {
            a->vocab.finite == b->vocab.finite &&
            memcmp(&a->vocab.sum, &b->vocab.sum, sizeof a->vocab.sum) == 0 &&
            memcmp(&a->vocab.weighted, &b->vocab.weighted, sizeof a->vocab.weighted) == 0 &&
-           a->greater == b->greater && a->first == b->first;
+           memcmp(&a->dot, &b->dot, sizeof a->dot) == 0 && a->greater == b->greater &&
+           a->first == b->first;
 }
 
 typedef struct check {

@@ -218,9 +218,9 @@ INLINE vec where_finite(vec a, vec b) {
 #include "runtime/kernels/vector_widened.h"
 
 static const plens__kernels table = {
-    PLENS_ISA_AVX512, rms_norm,     rope,    attend,   attend_scores, attend_softmax,
-    attend_values,    silu_mul,     silu,    multiply, add,           vocab_sums,
-    count_greater,    find_greater, exp_all,
+    PLENS_ISA_AVX512, rms_norm,     rope,    attend,     attend_scores, attend_softmax,
+    attend_values,    silu_mul,     silu,    multiply,   add,           vocab_sums,
+    count_greater,    find_greater, exp_all, dot_double,
 };
 
 static const plens__product f32 = {

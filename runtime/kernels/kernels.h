@@ -72,8 +72,11 @@ typedef struct plens__kernels {
     /* The first i >= from with x_i > threshold, or n. */
     size_t (*find_greater)(const float *x, size_t from, size_t n, float threshold);
 
-    /* y_i = exp(x_i): the float exponential all of the above use (here for its test). */
+    /* y_i = exp(x_i): the float exponential of all of the above. */
     void (*exp)(const float *x, size_t n, float *y);
+
+    /* The lane sum of a_i b_i, products and lanes in double. */
+    double (*dot_double)(const float *a, const float *b, size_t n);
 } plens__kernels;
 
 extern const plens__kernels plens__kernels_scalar;

@@ -363,8 +363,15 @@ static void exp_all(const float *x, size_t n, float *y) {
         y[i] = exponential(x[i]);
 }
 
+static double dot_double(const float *a, const float *b, size_t n) {
+    double lane[PLENS__LANES] = {0};
+    for (size_t i = 0; i < n; i++)
+        lane[i % PLENS__LANES] += (double)a[i] * (double)b[i];
+    return lane_tree_double(lane);
+}
+
 const plens__kernels plens__kernels_scalar = {
-    PLENS_ISA_SCALAR, rms_norm,     rope,    attend,   attend_scores, attend_softmax,
-    attend_values,    silu_mul,     silu,    multiply, add,           vocab_sums,
-    count_greater,    find_greater, exp_all,
+    PLENS_ISA_SCALAR, rms_norm,     rope,    attend,     attend_scores, attend_softmax,
+    attend_values,    silu_mul,     silu,    multiply,   add,           vocab_sums,
+    count_greater,    find_greater, exp_all, dot_double,
 };

@@ -243,3 +243,10 @@ KERNEL size_t find_greater(const float *x, size_t from, size_t n, float threshol
     }
     return n;
 }
+
+KERNEL double dot_double(const float *a, const float *b, size_t n) {
+    vecd sum = no_doubles();
+    for (size_t i = 0; i < n; i += PLENS__LANES)
+        sum = plus_product(sum, load_next(a + i, n - i, 0), load_next(b + i, n - i, 0));
+    return tree_double(sum);
+}

@@ -261,6 +261,23 @@ static void vocabulary_sums_have_the_definitions_bits(void) {
         }
 }
 
+/* Products rounded to float, lanes in another order, a tail that counts what lies behind it. */
+static void dot_has_the_definitions_bits(void) {
+    static float a[FIELD], b[FIELD];
+    FOR_EACH_SET(set, s)
+    for (int kind = 0; kind < N_KINDS; kind++)
+        for (size_t n = 1; n < 1000; n = next_size(n)) {
+            test_fill(a, FIELD, (test_kind)kind);
+            test_fill(b, FIELD, (test_kind)kind);
+            double expected = plens__kernels_scalar.dot_double(a + 1, b + 3, n);
+            double found = set->dot_double(a + 1, b + 3, n);
+            CHECK_THAT(memcmp(&expected, &found, sizeof found) == 0 ||
+                           (expected != expected && found != found),
+                       "%s, kind %d, n %zu: %a, expected %a", plens_isa_name(set->isa), kind, n,
+                       found, expected);
+        }
+}
+
 /* A comparison that lets NaN through or -0 > +0, an index off by a vector, `from` ignored. */
 static void counting_and_finding_agree(void) {
     static float x[FIELD];
@@ -290,6 +307,7 @@ int main(void) {
     RUN(attention_has_the_definitions_bits);
     RUN(the_steps_of_attention_have_its_bits);
     RUN(vocabulary_sums_have_the_definitions_bits);
+    RUN(dot_has_the_definitions_bits);
     RUN(counting_and_finding_agree);
     return test_finish();
 }
