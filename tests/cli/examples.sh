@@ -28,7 +28,7 @@ read_state() { # PROGRAM
 patch_activation() { # PROGRAM
     "$1" "$model" "The little dog was very" "Once upon a" >"$scratch/found" || return 1
     "$plens" lens --quiet --model "$model" --text "Once upon a" --top-k 1 | tail -n 1 |
-        awk -F '\t' '{ printf "patched after block %d: \"%s\" %.3f\n", $2, $5, $6 }' |
+        awk -F '\t' '{ printf "after block %d: \"%s\" %.3f\n", $2, $5, $6 }' |
         diff - "$scratch/found" | grep -v '^[0-9>]' && return 1
     [ "$(wc -l <"$scratch/found")" -eq 5 ]
 }
@@ -52,7 +52,12 @@ steer() { # PROGRAM
     ! diff "$scratch/expected" "$scratch/found" >"$scratch/log"
 }
 names_the_mistake() { # PROGRAM
-    if "$1" "$scratch/absent" "Once" 2>"$scratch/said"; then
+    case $1 in
+    */top_tokens | */read_state) set -- "$1" "$scratch/absent" "Once" ;;
+    */steer) set -- "$1" "$scratch/absent" "Once" "upon" "a" 1 ;;
+    *) set -- "$1" "$scratch/absent" "Once" "upon" ;;
+    esac
+    if "$@" 2>"$scratch/said"; then
         return 1
     fi
     grep -qF "$scratch/absent" "$scratch/said"

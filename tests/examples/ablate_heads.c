@@ -15,10 +15,10 @@ static int by_prob(const void *a, const void *b) {
     float x = ((const effect *)a)->prob, y = ((const effect *)b)->prob;
     return x < y ? -1 : x > y;
 }
-
 int main(int argc, char **argv) {
-    const char *folder = argc > 1 ? argv[1] : ".", *text = argc > 2 ? argv[2] : "Hello";
-    const char *word = argc > 3 ? argv[3] : "world";
+    if (argc != 4)
+        return fprintf(stderr, "usage: ablate_heads DIR TEXT WORD\n"), 2;
+    const char *folder = argv[1], *text = argv[2], *word = argv[3];
     plens_context *context; plens_model *model; plens_tokenizer *tokenizer; plens_ids ids;
     plens_gold gold; plens_model_info info; plens_error error;
     if (plens_context_create(NULL, &context, &error) ||
@@ -34,8 +34,7 @@ int main(int argc, char **argv) {
     plens_hook *hooks = (plens_hook *)calloc(n + 1, sizeof *hooks);
     plens_intervention *what = (plens_intervention *)calloc(n + 1, sizeof *what);
     effect *effects = (effect *)calloc(n + 1, sizeof *effects);
-    static plens_lens lens;
-    static plens_run_options options;
+    static plens_lens lens; static plens_run_options options; int failed = 0;
     lens.fn = keep_prob, lens.user = effects, lens.first_layer = lens.last_layer = L;
     options.hooks = hooks + 1, options.n_hooks = n, options.lens = &lens;
     lens.positions = PLENS_POSITIONS_LAST;
@@ -46,14 +45,15 @@ int main(int argc, char **argv) {
         what[i].where.first_prompt = i, what[i].where.n_prompts = 1;
         what[i].where.first_layer = what[i].where.last_layer = (i + H - 1) / H;
         what[i].where.first_head = (i + H - 1) % H, what[i].where.n_heads = 1;
-        if (plens_intervention_hook(model, &what[i], &hooks[i], &error))
-            return fprintf(stderr, "%s\n", error.message), 1;
+        failed |= plens_intervention_hook(model, &what[i], &hooks[i], &error) != PLENS_OK;
     }
-    if (plens_run(context, model, prompts, n + 1, &options, &error))
+    if (failed || plens_run(context, model, prompts, n + 1, &options, &error))
         return fprintf(stderr, "%s\n", error.message), 1;
     printf("all heads: %.4f\n", effects[0].prob);
     qsort(effects + 1, n, sizeof *effects, by_prob);
     for (effect *e = effects + 1; e <= effects + n; e++)
         printf("block %zu head %zu: %.4f\n", (e->prompt + H - 1) / H, (e->prompt - 1) % H, e->prob);
-    return 0; /* the system takes everything back */
+    free(prompts), free(hooks), free(what), free(effects), plens_ids_free(context, &ids);
+    plens_tokenizer_close(tokenizer), plens_model_close(model), plens_context_destroy(context);
+    return 0;
 }
