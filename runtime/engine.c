@@ -48,6 +48,8 @@ static size_t list_sets(set sets[MOST_SETS]) {
     if (!cpu.fast_dpbf16)
         sets[n++] = bf16;
     sets[n++] = (set){PLENS_ISA_AVX2, plens__kernels_avx2(), plens__product_avx2, cpu.avx2};
+#elif defined(__aarch64__)
+    sets[n++] = (set){PLENS_ISA_NEON, plens__kernels_neon(), plens__product_neon, 1};
 #endif
     sets[n++] = (set){PLENS_ISA_SCALAR, &plens__kernels_scalar, plens__product_scalar, 1};
     return n;

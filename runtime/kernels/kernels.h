@@ -84,5 +84,6 @@ extern const plens__kernels plens__kernels_scalar;
  * on a processor that lacks it. */
 const plens__kernels *plens__kernels_avx2(void);
 const plens__kernels *plens__kernels_avx512(void);
+const plens__kernels *plens__kernels_neon(void);
 
 #endif

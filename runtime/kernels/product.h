@@ -72,5 +72,6 @@ const plens__product *plens__product_scalar(plens_precision precision);
 const plens__product *plens__product_avx2(plens_precision precision);
 const plens__product *plens__product_avx512(plens_precision precision);
 const plens__product *plens__product_avx512bf16(plens_precision precision);
+const plens__product *plens__product_neon(plens_precision precision);
 
 #endif

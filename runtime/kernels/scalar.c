@@ -5,6 +5,7 @@
 #include <math.h>
 
 #include "runtime/kernels/exp.h"
+#include "runtime/kernels/flushed.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/product.h"
 #include "runtime/widen.h"
@@ -46,22 +47,16 @@ static void multiply_f32(size_t n_rows, size_t k, const void *x, size_t x_step, 
 
 /* ---- The product, bf16 and bf16x3 ------------------------------------------------------------
  *
- * All of it is independent of the processor's flush modes: zeros are made by comparing bits. A
- * strip is one row: [K / 32, parts, 32] floats. A panel is [K, PANEL] floats. */
+ * All of it is independent of the processor's flush modes (flushed.h). A strip is one row: [K / 32,
+ * parts, 32] floats. A panel is [K, PANEL] floats. */
 
 static size_t padded(size_t k) {
     return (k + PLENS__BLOCK_K - 1) / PLENS__BLOCK_K * PLENS__BLOCK_K;
 }
 
-/* Denormals become a zero of their sign. */
-static float flush(float x) {
-    uint32_t bits = plens__bits_of_float(x);
-    return (bits & 0x7F800000) == 0 ? plens__float_of_bits(bits & 0x80000000) : x;
-}
-
 /* To the nearest bf16, ties to even. */
 static float round_to_bf16(float x) {
-    uint32_t bits = plens__bits_of_float(flush(x));
+    uint32_t bits = plens__bits_of_float(plens__flushed(x));
     if (x != x)
         return plens__float_of_bits((bits | 0x400000) & 0xFFFF0000);
     return plens__float_of_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000);
@@ -71,23 +66,6 @@ static float round_to_bf16(float x) {
 static float cut(float x) {
     uint32_t bits = plens__bits_of_float(x);
     return plens__float_of_bits((x != x ? bits | 0x400000 : bits) & 0xFFFF0000);
-}
-
-/* a b + c, flushed. In double a b is exact, and so is the sum where it is small enough to be
- * flushed (a b has 16 bits, c is 0 or at least 2^-126). What rounds to 2^-126 or more stays: 2^-126
- * less half of the distance to the next float below it, were exponents without end. */
-static float step(float a, float b, float c) {
-    a = flush(a);
-    b = flush(b);
-    double sum = (double)a * (double)b + (double)c;
-    if (sum != 0 && fabs(sum) < 0x1.ffffffp-127)
-        return sum < 0 ? -0.0f : 0.0f;
-    return fmaf(a, b, c);
-}
-
-/* a + b, flushed. A denormal sum of floats is exact. */
-static float add_flushed(float a, float b) {
-    return flush(flush(a) + flush(b));
 }
 
 static void pack_rounded(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
@@ -123,14 +101,6 @@ static void pack_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, v
     }
 }
 
-/* c = c + (e + o) over one block of 32 k of one output. */
-static float add_block(const float *x, const float *panel, float c) {
-    float chain[2] = {0, 0};
-    for (size_t i = 0; i < PLENS__BLOCK_K; i++)
-        chain[i % 2] = step(x[i], panel[i * PANEL], chain[i % 2]);
-    return add_flushed(c, add_flushed(chain[0], chain[1]));
-}
-
 static void multiply_parts(size_t n_parts, size_t n_rows, size_t k, const void *x, size_t x_step,
                            const void *w, size_t n_out, int resume, float *c, size_t ldc) {
     for (size_t r = 0; r < n_rows; r++)
@@ -139,7 +109,7 @@ static void multiply_parts(size_t n_parts, size_t n_rows, size_t k, const void *
             float sum = resume ? c[r * ldc + o] : 0;
             for (size_t i = 0; i < k; i += PLENS__BLOCK_K)
                 for (size_t part = 0; part < n_parts; part++, row += PLENS__BLOCK_K)
-                    sum = add_block(row, (const float *)w + i * PANEL + o, sum);
+                    sum = plens__flushed_block(row, (const float *)w + i * PANEL + o, PANEL, sum);
             c[r * ldc + o] = sum;
         }
 }

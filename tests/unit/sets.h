@@ -21,6 +21,8 @@ static inline const plens__kernels *test_set(size_t i) {
         sets[n++] = plens__kernels_avx2();
     if (cpu.avx512 && plens__kernels_avx512() != NULL)
         sets[n++] = plens__kernels_avx512();
+    if (plens__kernels_neon() != NULL)
+        sets[n++] = plens__kernels_neon();
     return i < n ? sets[i] : NULL;
 }
 
@@ -29,7 +31,25 @@ static inline const plens__product *test_product(const plens__kernels *set,
                                                  plens_precision precision) {
     return set->isa == PLENS_ISA_AVX512 ? plens__product_avx512(precision)
            : set->isa == PLENS_ISA_AVX2 ? plens__product_avx2(precision)
+           : set->isa == PLENS_ISA_NEON ? plens__product_neon(precision)
                                         : plens__product_scalar(precision);
+}
+
+/* The i-th product of a precision that this build and processor have, or NULL; the 0th is scalar.
+ */
+static inline const plens__product *test_product_at(size_t i, plens_precision precision) {
+    plens__cpu cpu = plens__cpu_detect();
+    const plens__product *products[] = {
+        plens__product_scalar(precision),
+        cpu.avx2 ? plens__product_avx2(precision) : NULL,
+        cpu.avx512 ? plens__product_avx512(precision) : NULL,
+        cpu.avx512bf16 ? plens__product_avx512bf16(precision) : NULL,
+        plens__product_neon(precision),
+    };
+    for (size_t at = 0; at < sizeof products / sizeof *products; at++)
+        if (products[at] != NULL && i-- == 0)
+            return products[at];
+    return NULL;
 }
 
 /* 1 if a limit to this set is none of another family of processors'. */
@@ -56,10 +76,11 @@ static inline size_t test_below(size_t n) {
     return test_random() % n;
 }
 
-typedef enum test_kind { PLAIN, TINY, HUGE_ONES, ANY_BITS, N_KINDS } test_kind;
+typedef enum test_kind { PLAIN, TINY, HUGE_ONES, ANY_BITS, EDGE, N_KINDS } test_kind;
 
 /* PLAIN: in (-4, 4) with repeats and zeros of both signs, so that sums cancel. TINY: their products
- * are denormal. HUGE_ONES: their products overflow. ANY_BITS: NaN and infinite ones too. */
+ * are denormal. HUGE_ONES: their products overflow. ANY_BITS: NaN and infinite ones too. EDGE: few
+ * bits, and products around 2^-126, of which sums lie on, just below or just above it. */
 static inline float test_value(test_kind kind) {
     uint32_t bits = test_random();
     float value = (float)(int32_t)(bits & 0xFFFFFF00) * 0x1p-29f;
@@ -71,6 +92,11 @@ static inline float test_value(test_kind kind) {
         return value * (bits & 16 ? 0x1p-70f : 0x1p-140f);
     if (kind == HUGE_ONES)
         return value * (bits & 16 ? 0x1p64f : 30.0f);
+    if (kind == EDGE) {
+        static const float few[] = {1.0f, 0.9921875f, 1.0078125f, 0.5f, 0x1p-13f};
+        value = few[bits >> 8 & 3] * (bits >> 10 & 15 ? 1 : few[4]) * 0x1p-63f;
+        return bits & 16 ? value : -value;
+    }
     if (kind == ANY_BITS)
         memcpy(&value, &bits, sizeof value);
     return value;
