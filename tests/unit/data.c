@@ -23,7 +23,7 @@ typedef struct row {
 } row;
 
 static plens_context *context;
-static plens_table *questions, *categories;
+static plens_table *questions, *categories, *japanese, *spelling;
 static row rows[N_QUESTIONS];
 
 static int is_word_byte(char c) {
@@ -59,7 +59,9 @@ static const char *cell(const plens_table *table, size_t i, const char *name) {
 static plens_status open_data(plens_error *error) {
     if (plens_context_create(NULL, &context, error) != PLENS_OK ||
         plens_table_open(context, "tests/data/personas.tsv", &questions, error) != PLENS_OK ||
-        plens_table_open(context, "tests/data/categories.tsv", &categories, error) != PLENS_OK)
+        plens_table_open(context, "tests/data/categories.tsv", &categories, error) != PLENS_OK ||
+        plens_table_open(context, "tests/data/personas.ja.tsv", &japanese, error) != PLENS_OK ||
+        plens_table_open(context, "tests/fixtures/spelling.tsv", &spelling, error) != PLENS_OK)
         return error->status;
     for (size_t i = 0; i < plens_table_rows(questions) && i < N_QUESTIONS; i++) {
         rows[i] = (row){cell(questions, i, "id"),          cell(questions, i, "task"),
@@ -114,6 +116,36 @@ static void text_is_clean(void) {
                 int fits = byte >= 0x20 && byte != 0x7F && byte < 0xC9 && byte != 0xC2;
                 CHECK_THAT(fits, "line %zu: byte %02X: %s", rows[i].line, byte, text);
             }
+        }
+    }
+}
+
+/* Whether a word is in the list, which is sorted by bytes. */
+static int is_known(const char *word) {
+    size_t low = 0, high = plens_table_rows(spelling), n;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        int order = strcmp(word, plens_table_cell(spelling, middle, 0, &n));
+        if (order == 0)
+            return 1;
+        if (order < 0)
+            high = middle;
+        else
+            low = middle + 1;
+    }
+    return 0;
+}
+
+/* Guards spelling: words that nobody has looked at (tests/make_spelling.py). */
+static void words_are_known(void) {
+    for (size_t i = 0; i < N_QUESTIONS; i++) {
+        const char *cells[] = {rows[i].persona, rows[i].prompt, rows[i].gold};
+        for (size_t c = 0; c < 3; c++) {
+            word_list list;
+            cut_words(cells[c], strlen(cells[c]), &list);
+            for (size_t w = 0; w < list.count; w++)
+                CHECK_THAT(is_known(list.words[w]), "line %zu: %s: a misspelling, or a new word",
+                           rows[i].line, list.words[w]);
         }
     }
 }
@@ -268,6 +300,43 @@ static void categories_are_covered(void) {
     }
 }
 
+/* Guards the Japanese file: every row is the row of that id in another language, in its form, and
+ * its gold is not in its text. */
+static void japanese_questions_are_of_the_same_ids(void) {
+    static const char *const tails[] = {" -、答え：", "： -、答え：", "？-、答え："};
+    size_t n = plens_table_rows(japanese), at = 0;
+    CHECK_INT(n, 120);
+    for (size_t i = 0; i < n; i++) {
+        const char *id = cell(japanese, i, "id"), *prompt = cell(japanese, i, "prompt");
+        const char *persona = cell(japanese, i, "persona");
+        size_t line = plens_table_line(japanese, i), task = 0;
+        while (at < N_QUESTIONS && strcmp(rows[at].id, id) != 0)
+            at++;
+        CHECK_THAT(at < N_QUESTIONS, "line %zu: %s is not in personas.tsv, or not in order", line,
+                   id);
+        const row *q = &rows[at];
+        CHECK_STRING(cell(japanese, i, "task"), q->task);
+        CHECK_STRING(cell(japanese, i, "category"), q->category);
+        CHECK_STRING(cell(japanese, i, "subcategory"), q->subcategory);
+        while (strcmp(tasks[task], q->task) != 0)
+            task++;
+        const char *end = strstr(prompt, tails[task]);
+        CHECK_THAT(end != NULL && strcmp(end, tails[task]) == 0, "line %zu: %s", line, prompt);
+        CHECK_THAT(strncmp(persona, "あなたは", strlen("あなたは")) == 0, "line %zu: %s", line,
+                   persona);
+        for (const char *gold = cell(japanese, i, "gold"); *gold != 0;) {
+            char word[64];
+            size_t length = strcspn(gold, "|");
+            CHECK_THAT(length > 0 && length < sizeof word, "line %zu: gold %s", line, gold);
+            memcpy(word, gold, length);
+            word[length] = 0;
+            CHECK_THAT(strstr(prompt, word) == NULL && strstr(persona, word) == NULL,
+                       "line %zu: the gold %s is in the text", line, word);
+            gold = next_alternative(gold);
+        }
+    }
+}
+
 int main(void) {
     plens_error error;
     if (open_data(&error) != PLENS_OK) {
@@ -276,15 +345,19 @@ int main(void) {
     } else {
         RUN(rows_have_their_form);
         RUN(text_is_clean);
+        RUN(words_are_known);
         RUN(no_question_occurs_twice);
         RUN(gold_is_not_given_away);
         RUN(gold_is_single_words);
         RUN(answers_vary);
         RUN(nationalities_vary);
         RUN(categories_are_covered);
+        RUN(japanese_questions_are_of_the_same_ids);
     }
     plens_table_close(questions);
     plens_table_close(categories);
+    plens_table_close(japanese);
+    plens_table_close(spelling);
     plens_context_destroy(context);
     return test_finish();
 }
