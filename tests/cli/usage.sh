@@ -26,6 +26,14 @@ for command in selftest; do
     wrong "this version has no command '$command'" "$command" --model "$model"
 done
 
+# Guards against a command that goes on after its help.
+helps() {
+    [ -z "$("$plens" "$1" --help 2>&1 >/dev/null)" ] && "$plens" "$1" --help >/dev/null
+}
+for command in score merge lens dump audit tokenize info self-bleu questions import; do
+    check "help and nothing else: $command" helps "$command"
+done
+
 for command in score lens dump tokenize info; do
     check "help" prints "usage: plens $command" "$command" --help
     wrong "'--nonsense'" "$command" --nonsense

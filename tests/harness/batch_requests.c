@@ -240,10 +240,11 @@ int command_questions(int argc, char **argv) {
     };
     int code =
         options_read("questions", usage, options, sizeof options / sizeof options[0], argc, argv);
-    if (code == OPTIONS_READ)
+    if (code == OPTIONS_READ) {
         code = check_settings(&o);
-    if (code == EXIT_DONE)
-        code = run(&o);
+        if (code == EXIT_DONE)
+            code = run(&o);
+    }
     free(o.answers.items);
     return code;
 }
