@@ -479,6 +479,7 @@ typedef struct plens_plan {
     uint64_t activation_bytes;  /* of the largest part: rows, K and V, lens states */
     double flops;               /* multiply-adds count two */
     uint64_t scratch_bytes;     /* of staging_bytes: the context's own */
+    uint64_t tile_bytes;        /* of staging_bytes: tiles of the unembedding */
     uint64_t kv_bytes;          /* of activation_bytes: K and V of one block */
     uint64_t lens_bytes;        /* of activation_bytes: states and results of the lens */
     int reads_ahead;            /* 1: a block's weights are read while the one before computes */

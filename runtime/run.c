@@ -221,6 +221,8 @@ plens_status plens__run_plan(const plens__engine *engine, uint64_t memory, const
     out->scratch_bytes = (uint64_t)engine->n_threads * engine->scratch_bytes;
     out->staging_bytes = staging.used + out->scratch_bytes;
     out->activation_bytes = plan.n_bytes - staging.used;
+    const plens__tensor *unembed = model->layout.unembed;
+    out->tile_bytes = plan.n_slots * PLENS__TILE_IDS * (unembed->n_bytes / unembed->shape[0]);
     out->kv_bytes = (uint64_t)largest->n_rows * model->config.n_kv_heads * model->config.head_dim *
                     2 * sizeof(float);
     out->lens_bytes = states.used;

@@ -59,7 +59,7 @@ wrong "--model DIR is missing" info
 wrong "--model DIR is missing" tokenize
 wrong "--model DIR is missing" score --data q.tsv
 
-for option in --resume --plan; do
+for option in --resume; do
     wrong "this version has no $option" score --model "$model" "$option" 1/2
 done
 wrong "--data FILE is missing" score --model "$model"

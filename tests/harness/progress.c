@@ -16,8 +16,7 @@ void progress_start(progress *p, int quiet, size_t n_tokens) {
     p->started = p->shown = system_seconds();
 }
 
-/* 75 as "1:15", 3700 as "1:01:40". */
-static const char *clock_text(double seconds, char text[32]) {
+const char *clock_text(double seconds, char text[32]) {
     unsigned long whole = seconds < 0 ? 0 : seconds > 1e8 ? 100000000 : (unsigned long)seconds;
     if (whole >= 3600)
         snprintf(text, 32, "%lu:%02lu:%02lu", whole / 3600, whole / 60 % 60, whole % 60);

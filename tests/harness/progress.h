@@ -12,6 +12,9 @@ typedef struct progress {
     int drawn;             /* a bar stands in the line now */
 } progress;
 
+/* 75 seconds as "1:15", 3700 as "1:01:40". */
+const char *clock_text(double seconds, char text[32]);
+
 void progress_start(progress *p, int quiet, size_t n_tokens);
 
 /* A plens_progress_fn; user is a progress. */

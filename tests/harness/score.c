@@ -28,6 +28,7 @@ static const char usage[] =
     "  --shard I/N      of N shards of the prompts, only the I-th; also slurm and mpi, which take\n"
     "                   I and N from the launcher's variables. {shard} in --out stands for I.\n"
     "                   plens merge joins the folders\n"
+    "  --plan           say what the run would take (memory, reading, time) and do not run\n"
     "  --view           a table for people instead of TSV, as on a terminal\n"
     "\n" COMMON_USAGE;
 
@@ -37,7 +38,7 @@ typedef struct score_options {
     option_texts data;
     const char *out, *ratios, *shard_text;
     shard shard;
-    int condition, force, for_people;
+    int condition, force, for_people, plan;
 } score_options;
 
 enum { RUN_WITH = 1, RUN_WITHOUT = 2 };
@@ -63,7 +64,7 @@ static int read_options(score_options *o, int argc, char **argv) {
         {"--view", OPTION_FLAG, &o->for_people, NULL},
         {"--shard", OPTION_TEXT, &o->shard_text, NULL},
         {"--resume", OPTION_LATER, NULL, NULL},
-        {"--plan", OPTION_LATER, NULL, NULL},
+        {"--plan", OPTION_FLAG, &o->plan, NULL},
         COMMON_OPTIONS(o->common),
     };
     o->condition = RUN_WITH | RUN_WITHOUT;
@@ -95,6 +96,15 @@ static int print_result(const score_report *r, int for_people) {
     int code = output_finish(&out);
     output_discard(&out);
     return code;
+}
+
+static int print_plan(session *s, const jobs *j) {
+    output out;
+    output_standard(&out);
+    int code = j->count == 0 ? EXIT_DONE : scores_plan(&out, s, j);
+    int written = output_finish(&out);
+    output_discard(&out);
+    return code != EXIT_DONE ? code : written;
 }
 
 /* Runs prepared jobs and writes what comes of them. */
@@ -136,7 +146,7 @@ static int score(const score_options *o, const ratio_list *ratios) {
         score_report r = {&s, &q, &o->jobs, &j, ratios, &o->shard, NULL, 0};
         shard_cut(&o->shard, &j);
         r.prepare_seconds = system_seconds() - started;
-        code = run_and_write(&s, o, &r);
+        code = o->plan ? print_plan(&s, &j) : run_and_write(&s, o, &r);
     }
     jobs_free(&j, &s);
     questions_free(&q);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "tests/harness/message.h"
+#include "tests/harness/plan.h"
 
 const char *const population_names[N_POPULATIONS] = {"all", "positive"};
 
@@ -102,17 +103,44 @@ static void compute_scores(scores *r) {
     }
 }
 
+/* The lens that a score looks through: the last position, its top token. */
+static void set_lens(plens_run_options *options, plens_lens *lens, scores *r) {
+    memset(lens, 0, sizeof *lens);
+    memset(options, 0, sizeof *options);
+    lens->fn = keep_layer;
+    lens->user = r;
+    lens->positions = PLENS_POSITIONS_LAST;
+    lens->top_k = 1;
+    options->lens = lens;
+}
+
+static plens_prompt *make_prompts(const jobs *j) {
+    plens_prompt *prompts = allocate(j->count, sizeof *prompts);
+    for (size_t i = 0; i < j->count; i++) {
+        prompts[i].ids = j->items[i].ids.data;
+        prompts[i].n_ids = j->items[i].ids.count;
+        prompts[i].targets = j->items[i].gold_ids;
+        prompts[i].n_targets = j->items[i].n_gold;
+    }
+    return prompts;
+}
+
+int scores_plan(output *out, session *s, const jobs *j) {
+    plens_lens lens;
+    plens_run_options options;
+    set_lens(&options, &lens, NULL);
+    options.memory = session_budget(s);
+    plens_prompt *prompts = make_prompts(j);
+    int code = plan_print(out, s, prompts, j->count, &options);
+    free(prompts);
+    return code;
+}
+
 static int run(scores *r, session *s, const plens_prompt *prompts) {
     plens_error error;
     plens_lens lens;
     plens_run_options options;
-    memset(&lens, 0, sizeof lens);
-    memset(&options, 0, sizeof options);
-    lens.fn = keep_layer;
-    lens.user = r;
-    lens.positions = PLENS_POSITIONS_LAST;
-    lens.top_k = 1;
-    options.lens = &lens;
+    set_lens(&options, &lens, r);
     if (r->jobs->count == 0) { /* an empty shard */
         if (!s->options.quiet)
             say("no prompts fall to this shard");
@@ -143,13 +171,7 @@ int scores_run(scores *r, session *s, const jobs *j, const ratio_list *ratios) {
     r->layers = allocate(j->count * n_layers, sizeof *r->layers);
     r->s = allocate(j->count * ratios->count, sizeof *r->s);
     r->ref_s = allocate(j->count * ratios->count, sizeof *r->ref_s);
-    plens_prompt *prompts = allocate(j->count, sizeof *prompts);
-    for (size_t i = 0; i < j->count; i++) {
-        prompts[i].ids = j->items[i].ids.data;
-        prompts[i].n_ids = j->items[i].ids.count;
-        prompts[i].targets = j->items[i].gold_ids;
-        prompts[i].n_targets = j->items[i].n_gold;
-    }
+    plens_prompt *prompts = make_prompts(j);
     int code = run(r, s, prompts);
     free(prompts);
     if (code == EXIT_DONE)

@@ -3,6 +3,7 @@
 #define PLENS_HARNESS_SCORES_H
 
 #include "tests/harness/jobs.h"
+#include "tests/harness/output.h"
 #include "tests/harness/session.h"
 #include "tests/harness/stats.h"
 
@@ -43,6 +44,9 @@ typedef struct scores {
 /* Runs the jobs. Returns EXIT_DONE or the exit status, the mistake said. Free in either case. */
 int scores_run(scores *r, session *s, const jobs *j, const ratio_list *ratios);
 void scores_free(scores *r);
+
+/* Prints what the jobs would take instead. */
+int scores_plan(output *out, session *s, const jobs *j);
 
 /* The ids that the condition of job i is judged against. */
 const int32_t *scores_gold(const scores *r, size_t i, size_t *n_gold);

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/harness/memory.h"
 #include "tests/harness/message.h"
+#include "tests/harness/plan.h"
 #include "tests/harness/progress.h"
 #include "tests/harness/system.h"
 
@@ -20,6 +22,30 @@ const option_choice isa_choices[] = {{"scalar", PLENS_ISA_SCALAR},
                                      {"neon", CHOICE_LATER},
                                      {NULL, 0}};
 
+/* An allocator that counts; user is the session. */
+static void *count_bytes(void *user, void *old, size_t old_size, size_t new_size) {
+    session *s = user;
+    void *block = NULL;
+    if (new_size == 0)
+        free(old);
+    else if ((block = realloc(old, new_size)) == NULL)
+        return NULL;
+    s->held += new_size - old_size;
+    return block;
+}
+
+uint64_t session_budget(const session *s) {
+    const uint64_t mebibyte = (uint64_t)1 << 20;
+    uint64_t budget = s->options.memory;
+    if (budget == 0) {
+        uint64_t available = memory_available();
+        return available - available / 8;
+    }
+    /* the program itself, its tables and results */
+    uint64_t own = budget / 64 < 32 * mebibyte ? budget / 64 : 32 * mebibyte;
+    return own + s->held < budget ? budget - own - s->held : budget;
+}
+
 static int open_context(session *s, const char *command) {
     plens_options options;
     plens_error error;
@@ -28,6 +54,7 @@ static int open_context(session *s, const char *command) {
     options.isa_limit = (plens_isa)s->options.isa;
     options.threads = (int)s->options.threads;
     options.memory = s->options.memory;
+    options.allocator = (plens_allocator){count_bytes, s};
     plens_status status = plens_context_create(&options, &s->context, &error);
     if (status == PLENS_ERROR_ARGUMENT)
         return fail_usage(command, "%s", error.message);
@@ -90,11 +117,19 @@ int session_check_ids(const session *s, const char *place, const int32_t *ids, s
 plens_status session_run(session *s, const plens_prompt *prompts, size_t n_prompts,
                          plens_run_options *options, double *seconds, plens_error *error) {
     progress p;
+    plens_plan plan;
     size_t n_tokens = 0;
     for (size_t i = 0; i < n_prompts; i++)
         n_tokens += prompts[i].n_ids;
     options->progress = progress_update;
     options->progress_user = &p;
+    options->memory = session_budget(s);
+    plens_status planned =
+        plens_run_plan(s->context, s->model, prompts, n_prompts, options, &plan, error);
+    if (planned != PLENS_OK)
+        return planned;
+    if (!s->options.quiet)
+        plan_say(&plan);
     progress_start(&p, s->options.quiet, n_tokens);
     plens_status status = plens_run(s->context, s->model, prompts, n_prompts, options, error);
     double elapsed = progress_end(&p, status == PLENS_OK);

@@ -10,7 +10,7 @@ typedef struct common_options {
     const char *model;
     int precision, isa; /* plens_precision, plens_isa */
     size_t threads;     /* 0: as many as there are processors */
-    uint64_t memory;    /* 0: no limit */
+    uint64_t memory;    /* 0: most of what the machine has free */
     int quiet;
 } common_options;
 
@@ -31,7 +31,8 @@ extern const option_choice precision_choices[], isa_choices[];
     "  --model DIR        a Hugging Face model folder\n"                                           \
     "  --precision f32    how dot products are computed\n"                                         \
     "  --threads N        (one per processor)\n"                                                   \
-    "  --memory 8G        budget of a run in bytes; K, M, G, T are powers of 1,024 (no limit)\n"   \
+    "  --memory 8G        budget of a run in bytes; K, M, G, T are powers of 1,024 (7/8 of\n"      \
+    "                     what the machine has free)\n"                                            \
     "  --isa NAME         the most to use: scalar, avx2 or avx512 (whatever there is)\n"           \
     "  --quiet            no progress and no notes on standard error\n"
 
@@ -48,9 +49,11 @@ typedef struct session {
     plens_model *model;
     plens_model_info info;
     plens_tokenizer *tokenizer;
+    size_t held; /* bytes that the library has from the allocator */
 } session;
 
-/* Returns EXIT_DONE or the exit status, the mistake said. Close it in either case. */
+/* Returns EXIT_DONE or the exit status, the mistake said. Close it in either case; it must stay
+ * where it is. */
 int session_open(session *s, const char *command, const common_options *options, unsigned parts);
 void session_close(session *s);
 
@@ -74,8 +77,12 @@ int prompt_check(const char *command, const prompt_options *options);
  * unless quiet. Free *ids with free(). */
 int prompt_make(session *s, const prompt_options *options, int32_t **ids, size_t *n_ids);
 
-/* plens_run with progress on standard error; a signal ends it as PLENS_CANCELLED. Adds its progress
- * function to the options. seconds may be NULL. */
+/* The bytes that a run may take: --memory less what the program holds already, or most of what the
+ * machine has free. 0 if that is not known. */
+uint64_t session_budget(const session *s);
+
+/* plens_run within the budget, with its plan and progress on standard error; a signal ends it as
+ * PLENS_CANCELLED. Adds its progress function to the options. seconds may be NULL. */
 plens_status session_run(session *s, const plens_prompt *prompts, size_t n_prompts,
                          plens_run_options *options, double *seconds, plens_error *error);
 

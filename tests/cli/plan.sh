@@ -1,0 +1,63 @@
+#!/bin/sh
+# plens score --plan: what it says, that it runs nothing, and that a run keeps to it.
+set -u
+. tests/tally.sh
+. tests/refuses.sh
+
+model=tests/fixtures/stories260k data=tests/data/demo.tsv
+plan() {
+    "$plens" score --model "$model" --data "$data" --plan "$@" >"$scratch/plan" 2>"$scratch/said"
+}
+value() { # KEY: its number
+    sed -n "s/^ *$1: \([0-9]*\).*/\1/p" "$scratch/plan"
+}
+
+check "a plan" plan --out "$scratch/out"
+check "nothing is run" [ ! -e "$scratch/out" ]
+check "nothing is said" [ ! -s "$scratch/said" ]
+whole() {
+    cat "$scratch/plan"
+    [ "$(value prompts)" = 18 ] && [ "$(value tokens)" = 266 ] && [ "$(value parts)" = 1 ] &&
+        [ "$(value rows)" -lt 266 ] && [ "$(value budget)" -gt "$(value memory)" ] &&
+        grep -q '^work: .* flops' "$scratch/plan" || return 1
+    sum=0
+    for key in weights tiles activations "K and V" lens scratch; do
+        sum=$((sum + $(sed -n "s/^  $key: \([0-9]*\).*/\1/p" "$scratch/plan")))
+    done
+    [ "$sum" -eq "$(value memory)" ]
+}
+check "its parts add up" whole
+memory=$(value memory)
+small() { # a budget of two thirds: more parts, more reading, within the budget
+    reads=$(value reads)
+    plan --memory $((memory * 2 / 3)) || return 1
+    cat "$scratch/plan"
+    [ "$(value parts)" -gt 1 ] && [ "$(value reads)" -gt "$reads" ] &&
+        [ "$(value memory)" -le $((memory * 2 / 3)) ]
+}
+check "a small budget" small
+run_agrees() { # a run says the same in short
+    "$plens" score --model "$model" --data "$data" --memory $((memory * 2 / 3)) \
+        >"$scratch/summary" 2>"$scratch/said" || return 1
+    cat "$scratch/said"
+    grep -q "plan: $(value parts) parts, .* rows for 266 tokens" "$scratch/said"
+}
+check "a run says it in short" run_agrees
+check "too small a budget" refuses 3 "memory budget|prompt" \
+    "$plens" score --quiet --model "$model" --data "$data" --memory 100K
+check "too small for a plan" refuses 3 "memory budget|prompt" \
+    "$plens" score --quiet --model "$model" --data "$data" --memory 100K --plan
+
+# Where address space is limited the default budget is below the limit, so the run keeps within it.
+if (ulimit -v 1000000) 2>/dev/null && ! nm "$BUILD/libplens.a" | grep -q __asan_; then
+    limited() {
+        (
+            ulimit -v 1000000
+            "$plens" score --model "$model" --data "$data" --plan >"$scratch/plan"
+        ) && cat "$scratch/plan" && [ "$(value budget)" -lt 1024000000 ]
+    }
+    check "a limit on memory" limited
+else
+    skip "no limit on address space here"
+fi
+finish
