@@ -421,11 +421,21 @@ typedef struct plens_lens_result {
     plens_lens_token final_top; /* here, the token that is top at the last layer (same position) */
     float entropy;              /* of the distribution, nats */
     int finite;                 /* 0 if a logit is infinite or NaN: the numbers mean nothing then */
+    float kl; /* with plens_lens.kl: KL(last layer || this layer), the sum over the vocabulary of
+                 p_L ln(p_L / p_l), nats; >= 0, and 0 at layer L. NaN if layer L is not finite. */
+    const float *groups; /* [n_groups] the probability of each of plens_lens.groups */
+    size_t n_groups;
 } plens_lens_result;
 
 /* Called once for each prompt, position and layer asked for, all three ascending within a part.
  * Returns 0 to go on; anything else ends the run with PLENS_CANCELLED. */
 typedef int plens_lens_fn(void *user, const plens_lens_result *result);
+
+/* Tokens whose probabilities are added up: a word's spellings, the answers of one persona. */
+typedef struct plens_group {
+    const int32_t *ids; /* [n_ids], n_ids >= 1, distinct */
+    size_t n_ids;
+} plens_group;
 
 typedef struct plens_lens {
     plens_lens_fn *fn;
@@ -433,6 +443,9 @@ typedef struct plens_lens {
     plens_positions positions;
     size_t top_k;                   /* 0: 1 */
     size_t first_layer, last_layer; /* 0 and 0: all */
+    int kl;                         /* 1: results have kl */
+    const plens_group *groups;      /* [n_groups] */
+    size_t n_groups;
 } plens_lens;
 
 typedef struct plens_progress {
@@ -458,9 +471,9 @@ typedef struct plens_run_options {
 /* Runs the prompts through the model, layer by layer, the whole batch together; weights are read
  * from disk once for each part that fits the context's memory budget. Prompts may be of any
  * lengths; there is no padding. options may be NULL (then nothing can be seen).
- * Errors: ARGUMENT (no prompts, an empty one, an id, layer, position, prompt or head out of range),
- * UNSUPPORTED (bf16x3 for weights that are not BF16), MEMORY, IO (a shard that is shorter than when
- * it was opened), CANCELLED. */
+ * Errors: ARGUMENT (no prompts, an empty one, an id, layer, position, prompt or head out of range,
+ * a group that is empty or names an id twice), UNSUPPORTED (bf16x3 for weights that are not BF16),
+ * MEMORY, IO (a shard that is shorter than when it was opened), CANCELLED. */
 plens_status plens_run(plens_context *context, const plens_model *model,
                        const plens_prompt *prompts, size_t n_prompts,
                        const plens_run_options *options, plens_error *error);

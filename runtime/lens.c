@@ -2,6 +2,7 @@
 
 #include "runtime/lens.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,6 +53,12 @@ void plens__lens_carve(plens__lens *lens, const plens_lens *options, const plens
     lens->first_entry = plens__carve(carver, rows, sizeof *lens->first_entry);
     lens->logits = plens__carve(carver, together, PLENS__TILE_IDS * sizeof(float));
     lens->target_logits = plens__carve(carver, lens->n_layers, PLENS__LENS_TARGETS * sizeof(float));
+    plens__groups_carve(&lens->groups, options, sites, carver);
+    if (options->kl) {
+        size_t in_hand = rows < PLENS__LENS_ROWS ? rows : PLENS__LENS_ROWS;
+        lens->powers = plens__carve(carver, in_hand, PLENS__TILE_IDS * sizeof(float));
+        lens->scale = plens__carve(carver, in_hand, sizeof *lens->scale);
+    }
 }
 
 static int compare_entries(const void *left, const void *right) {
@@ -82,6 +89,7 @@ void plens__lens_begin(plens__lens *lens, const plens__batch *batch) {
         entry->next = lens->first_entry[entry->row];
         lens->first_entry[entry->row] = e;
     }
+    plens__groups_begin(&lens->groups);
 }
 
 typedef struct capture {
@@ -130,7 +138,8 @@ static void add_block(plens__lens_site *site, const plens__vocab_sums *sums, int
     site->finite &= sums->finite;
     if (!site->finite)
         return;
-    plens__lens_site block = {(double)sums->max, sums->sum, sums->weighted, 0, 1, 0};
+    plens__lens_site block = {.max = (double)sums->max, .sum = sums->sum};
+    block.weighted = sums->weighted;
     if (first) {
         site->max = block.max;
         site->sum = block.sum;
@@ -190,6 +199,18 @@ static size_t site_row(const tile_sites *t, size_t item, size_t *layer) {
     return t->final ? site : site / lens->n_early;
 }
 
+/* The cross sum of a site and a row of lens->powers, block after block. */
+static void add_cross(const tile_sites *t, plens__lens_site *site, size_t in_hand,
+                      const float *logits) {
+    const plens__lens *lens = &t->pass->lens;
+    const float *powers = lens->powers + in_hand * PLENS__TILE_IDS;
+    for (size_t from = 0; from < t->n_ids; from += PLENS__VOCAB_BLOCK) {
+        size_t n = t->n_ids - from < PLENS__VOCAB_BLOCK ? t->n_ids - from : PLENS__VOCAB_BLOCK;
+        double block = t->pass->engine->kernels->dot_double(powers + from, logits + from, n);
+        site->cross += lens->scale[in_hand][from / PLENS__VOCAB_BLOCK] * block;
+    }
+}
+
 static void reduce_task(void *arg, size_t item, int thread) {
     const tile_sites *t = arg;
     plens__lens *lens = &t->pass->lens;
@@ -204,6 +225,9 @@ static void reduce_task(void *arg, size_t item, int thread) {
         kernels->vocab_sums(logits + from, n, &sums);
         add_block(site, &sums, t->first_id + from == 0);
     }
+    if (!t->final && lens->options->kl)
+        add_cross(t, site, row - t->first / lens->n_early, logits);
+    plens__groups_pick(&lens->groups, index, t->first_id, logits, t->n_ids);
     update_top(kernels, site, lens->top + index * lens->top_k, lens->top_k, (int32_t)t->first_id,
                logits, t->n_ids);
     if (!t->final)
@@ -213,6 +237,40 @@ static void reduce_task(void *arg, size_t item, int thread) {
         count_ranks(kernels, lens->targets + lens->entries[e].targets + layer * n_targets,
                     n_targets, logits, t->n_ids);
     }
+}
+
+/* Item: a row in hand. Its final logits of the tile, which lie in powers, become powers. */
+static void power_task(void *arg, size_t item, int thread) {
+    const tile_sites *t = arg;
+    const plens__lens *lens = &t->pass->lens;
+    const plens__kernels *kernels = t->pass->engine->kernels;
+    size_t row = t->first / lens->n_early + item;
+    const plens__lens_site *final = &lens->sites[row * lens->n_layers + lens->n_early];
+    (void)thread;
+    for (size_t from = 0; from < t->n_ids; from += PLENS__VOCAB_BLOCK) {
+        float *block = lens->powers + item * PLENS__TILE_IDS + from, below[PLENS__VOCAB_BLOCK];
+        size_t n = t->n_ids - from < PLENS__VOCAB_BLOCK ? t->n_ids - from : PLENS__VOCAB_BLOCK;
+        plens__vocab_sums sums;
+        kernels->vocab_sums(block, n, &sums);
+        for (size_t i = 0; i < n; i++)
+            below[i] = block[i] - sums.max;
+        kernels->exp(below, n, block);
+        lens->scale[item][from / PLENS__VOCAB_BLOCK] = plens__exp((double)sums.max - final->max);
+    }
+}
+
+/* The powers of the rows that n early sites from t->first on belong to. The logits of layer L are
+ * computed once more, with the bits they had: nothing of the size of the vocabulary is kept.
+ * Returns how many rows there are. */
+static size_t make_powers(const tile_sites *t, size_t n, const plens__matrix *tile) {
+    plens__pass *pass = t->pass;
+    plens__lens *lens = &pass->lens;
+    size_t d = tile->n_in, first = t->first / lens->n_early;
+    size_t rows = (t->first + n - 1) / lens->n_early - first + 1;
+    plens__operand x = plens__pass_operand(pass, lens->final + first * d, d, rows, d);
+    plens__matmul(pass->engine, tile, NULL, &x, lens->powers, PLENS__TILE_IDS);
+    plens__parallel(pass->engine, rows, power_task, (void *)t);
+    return rows;
 }
 
 /* Takes all early sites, or all final ones, past one tile of the unembedding. */
@@ -226,11 +284,12 @@ static plens_status pass_tile(plens__pass *pass, int final, size_t n_sites,
         size_t n = n_sites - t.first;
         if (n > PLENS__LENS_ROWS)
             n = PLENS__LENS_ROWS;
+        size_t again = !final && lens->options->kl ? make_powers(&t, n, tile) : 0;
         plens__operand x = plens__pass_operand(pass, states + t.first * d, d, n, d);
         plens__matmul(pass->engine, tile, NULL, &x, lens->logits, PLENS__TILE_IDS);
         plens__parallel(pass->engine, n, reduce_task, &t);
-        plens_status status =
-            plens__pass_progress(pass, (double)n * (double)tile->n_out * (double)d, error);
+        plens_status status = plens__pass_progress(
+            pass, (double)(n + again) * (double)tile->n_out * (double)d, error);
         if (status != PLENS_OK)
             return status;
     }
@@ -314,7 +373,18 @@ static float probability(const plens__lens_site *site, float logit) {
     return (float)(plens__exp((double)logit - site->max) / site->sum);
 }
 
-/* Item: a row. Fills probabilities, the ranks of top tokens and the entropy of its sites. */
+/* KL(f || x) = (log-sum-exp of x - the mean of x under f) - the entropy of f. */
+static float divergence(const plens__lens_site *site, const plens__lens_site *final) {
+    if (site == final)
+        return 0;
+    if (!final->finite)
+        return NAN;
+    double entropy = plens__log(final->sum) - final->weighted / final->sum;
+    double kl = site->max + plens__log(site->sum) - site->cross / final->sum - entropy;
+    return kl > 0 ? (float)kl : 0; /* rounding may take it below */
+}
+
+/* Item: a row. Fills probabilities, the ranks of top tokens, entropy and KL of its sites. */
 static void finish_task(void *arg, size_t item, int thread) {
     plens__lens *lens = arg;
     (void)thread;
@@ -325,6 +395,9 @@ static void finish_task(void *arg, size_t item, int thread) {
         if (!site->finite)
             continue;
         site->entropy = (float)(plens__log(site->sum) - site->weighted / site->sum);
+        if (lens->options->kl)
+            site->kl = divergence(site, &lens->sites[item * lens->n_layers + lens->n_early]);
+        plens__groups_finish(&lens->groups, index, site->max, site->sum);
         for (size_t i = 0; i < site->n_top; i++) {
             int tie = i > 0 && top[i].logit == top[i - 1].logit;
             top[i].prob = probability(site, top[i].logit);
@@ -350,12 +423,19 @@ static plens_status deliver(const plens__pass *pass, plens_error *error) {
             size_t at = final ? lens->n_early : layer - lens->first_layer;
             size_t index = entry->row * lens->n_layers + at;
             const plens__lens_site *site = &lens->sites[index];
-            plens_lens_result result = {
-                entry->prompt, entry->position,
-                layer,         lens->top + index * lens->top_k,
-                site->n_top,   lens->targets + entry->targets + at * n_targets,
-                n_targets,     lens->final_top[index],
-                site->entropy, site->finite};
+            plens_lens_result result = {entry->prompt,
+                                        entry->position,
+                                        layer,
+                                        lens->top + index * lens->top_k,
+                                        site->n_top,
+                                        lens->targets + entry->targets + at * n_targets,
+                                        n_targets,
+                                        lens->final_top[index],
+                                        site->entropy,
+                                        site->finite,
+                                        site->kl,
+                                        lens->groups.probs + index * lens->groups.n_groups,
+                                        lens->groups.n_groups};
             if (lens->options->fn(lens->options->user, &result) != 0)
                 return plens__fail(error, PLENS_CANCELLED, "the lens function stopped the run");
         }
@@ -368,7 +448,7 @@ plens_status plens__pass_lens(plens__pass *pass, plens_error *error) {
     if (lens->options == NULL)
         return PLENS_OK;
     for (size_t i = 0; i < lens->rows->count * lens->n_layers; i++)
-        lens->sites[i] = (plens__lens_site){0, 0, 0, 0, 1, 0};
+        lens->sites[i] = (plens__lens_site){.finite = 1};
     plens_status status = PLENS_OK;
     for (size_t e = 0; e < lens->n_entries && status == PLENS_OK; e++)
         status = entry_targets(pass, &lens->entries[e], error);

@@ -4,11 +4,12 @@
  * by in tiles of ids; each site keeps its top-k, its sums for log-sum-exp and entropy and the rank
  * of each target. There is never an array [sites, vocabulary].
  *
- * Layer L goes first: its top token is a target of all the others. */
+ * Layer L goes first: its top token is a target of all the others, and their KL needs its sums. */
 #ifndef PLENS_RUNTIME_LENS_H
 #define PLENS_RUNTIME_LENS_H
 
 #include "runtime/batch.h"
+#include "runtime/lens_groups.h"
 #include "runtime/weights.h"
 
 /* Sites that are unembedded together. */
@@ -20,7 +21,8 @@
  * of e^(x - m), and the sum of e^(x - m) (x - m). */
 typedef struct plens__lens_site {
     double max, sum, weighted;
-    float entropy;
+    double cross; /* for KL: the sum of e^(f - m) x, f the logits of layer L and m their maximum */
+    float entropy, kl;
     int finite;
     size_t n_top;
 } plens__lens_site;
@@ -52,6 +54,11 @@ typedef struct plens__lens {
     size_t *first_entry;         /* [rows] or SIZE_MAX */
     float *logits;               /* [PLENS__LENS_ROWS, PLENS__TILE_IDS] */
     float *target_logits;        /* [n_layers, PLENS__LENS_TARGETS] */
+    plens__groups groups;        /* its sites are those above */
+
+    /* for KL, of the rows in hand and one tile; NULL unless asked for: */
+    float *powers;      /* [PLENS__LENS_ROWS, PLENS__TILE_IDS] e^(f - m'), m' a block's maximum */
+    double (*scale)[2]; /* [PLENS__LENS_ROWS] e^(m' - m) of the tile's blocks */
 } plens__lens;
 
 /* The layers that a first and last ask for: 1..n_layers if both are 0. */

@@ -256,8 +256,9 @@ double plens__part_work(const plens__pass *pass, const plens__batch_size *size) 
         plens__layer_range(pass->options->lens->first_layer, pass->options->lens->last_layer,
                            config->n_layers, &from, &to);
         int every = pass->options->lens->positions == PLENS_POSITIONS_ALL;
-        double sites = (every ? rows : (double)size->n_ends) *
-                       (double)(to - from + 1 + (to < config->n_layers));
+        double lens_rows = every ? rows : (double)size->n_ends;
+        double sites = lens_rows * (double)(to - from + 1 + (to < config->n_layers));
+        sites += pass->options->lens->kl ? lens_rows : 0;
         work += sites * unembed;
     }
     return work;

@@ -34,9 +34,9 @@ static plens_status check_prompts(const plens_model *model, const plens_prompt *
     return PLENS_OK;
 }
 
-static plens_status check_options(const plens_model *model, const plens_prompt *prompts,
-                                  size_t n_prompts, const plens_run_options *options,
-                                  plens_error *error) {
+static plens_status check_options(const plens__engine *engine, const plens_model *model,
+                                  const plens_prompt *prompts, size_t n_prompts,
+                                  const plens_run_options *options, plens_error *error) {
     plens_status status = plens__hooks_check(&model->config, prompts, n_prompts, options, error);
     if (status != PLENS_OK)
         return status;
@@ -44,8 +44,12 @@ static plens_status check_options(const plens_model *model, const plens_prompt *
         return PLENS_OK;
     if (options->lens->fn == NULL)
         return plens__fail(error, PLENS_ERROR_ARGUMENT, "the lens has no function");
-    return plens__layers_check(options->lens->first_layer, options->lens->last_layer,
-                               model->config.n_layers, "the lens", error);
+    status =
+        plens__groups_check(&engine->allocator, options->lens, model->config.vocab_size, error);
+    return status != PLENS_OK
+               ? status
+               : plens__layers_check(options->lens->first_layer, options->lens->last_layer,
+                                     model->config.n_layers, "the lens", error);
 }
 
 /* ---- the pass ---- */
@@ -154,7 +158,7 @@ static plens_status begin(const plens__engine *engine, uint64_t memory, const pl
                           plens_error *error) {
     plens_status status = check_prompts(model, prompts, n_prompts, error);
     if (status == PLENS_OK)
-        status = check_options(model, prompts, n_prompts, options, error);
+        status = check_options(engine, model, prompts, n_prompts, options, error);
     plens_precision precision = plens__run_precision(engine, model);
     if (status == PLENS_OK)
         status = check_precision(precision, model, error);

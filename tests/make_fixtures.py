@@ -427,4 +427,5 @@ def main():
     write_goldens(stories, [tokenizer.encode(text).ids for text in STORIES_PROMPTS])
 
 
-main()
+if __name__ == "__main__":
+    main()
