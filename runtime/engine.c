@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "runtime/amx_permission.h"
 #include "runtime/cpu.h"
 #include "runtime/matmul.h"
 #include "runtime/selfcheck.h"
@@ -32,6 +33,7 @@ typedef struct set {
     const plens__kernels *rows; /* NULL: none of its own */
     const plens__product *(*product)(plens_precision precision);
     int supported;
+    const char *(*permission)(void); /* NULL: none is needed; returns why there is none, or NULL */
 } set;
 
 enum { MOST_SETS = 8 };
@@ -41,17 +43,19 @@ static size_t list_sets(set sets[MOST_SETS]) {
     size_t n = 0;
 #if defined(__x86_64__)
     plens__cpu cpu = plens__cpu_detect();
-    set bf16 = {PLENS_ISA_AVX512BF16, NULL, plens__product_avx512bf16, cpu.avx512bf16};
+    set bf16 = {PLENS_ISA_AVX512BF16, NULL, plens__product_avx512bf16, cpu.avx512bf16, NULL};
+    sets[n++] = (set){PLENS_ISA_AMX, NULL, plens__product_amx, cpu.amx, plens__amx_permission};
     if (cpu.fast_dpbf16)
         sets[n++] = bf16;
-    sets[n++] = (set){PLENS_ISA_AVX512, plens__kernels_avx512(), plens__product_avx512, cpu.avx512};
+    sets[n++] =
+        (set){PLENS_ISA_AVX512, plens__kernels_avx512(), plens__product_avx512, cpu.avx512, NULL};
     if (!cpu.fast_dpbf16)
         sets[n++] = bf16;
-    sets[n++] = (set){PLENS_ISA_AVX2, plens__kernels_avx2(), plens__product_avx2, cpu.avx2};
+    sets[n++] = (set){PLENS_ISA_AVX2, plens__kernels_avx2(), plens__product_avx2, cpu.avx2, NULL};
 #elif defined(__aarch64__)
-    sets[n++] = (set){PLENS_ISA_NEON, plens__kernels_neon(), plens__product_neon, 1};
+    sets[n++] = (set){PLENS_ISA_NEON, plens__kernels_neon(), plens__product_neon, 1, NULL};
 #endif
-    sets[n++] = (set){PLENS_ISA_SCALAR, &plens__kernels_scalar, plens__product_scalar, 1};
+    sets[n++] = (set){PLENS_ISA_SCALAR, &plens__kernels_scalar, plens__product_scalar, 1, NULL};
     return n;
 }
 
@@ -71,8 +75,9 @@ static int is_filled(const plens__engine *engine, int role) {
     return role == 0 ? engine->kernels != NULL : engine->products[role] != NULL;
 }
 
-/* Why a set can serve for nothing at all, or NULL. */
-static const char *unusable(const set *s, plens_isa limit) {
+/* Why a set can serve for nothing at all, or NULL. Permission is asked for last, and not for a
+ * context whose precision the set does not have. */
+static const char *unusable(const set *s, plens_isa limit, plens_precision precision) {
     int built = 0;
     for (int role = 0; role < N_ROLES; role++)
         built |= offers(s, role);
@@ -80,7 +85,13 @@ static const char *unusable(const set *s, plens_isa limit) {
         return "above the limit";
     if (!built)
         return "not in this build";
-    return s->supported ? NULL : "this processor has none";
+    if (!s->supported)
+        return "this processor has none";
+    if (s->permission == NULL)
+        return NULL;
+    if (precision != PLENS_PRECISION_DEFAULT && s->product(precision) == NULL)
+        return "not needed";
+    return s->permission();
 }
 
 /* Adds text to a line of PLENS__CHOICE_BYTES, as far as it fits. */
@@ -121,7 +132,7 @@ static void choose_kernels(plens_isa limit, plens__engine *engine) {
     engine->n_choices = list_sets(sets);
     for (size_t i = 0; i < engine->n_choices; i++) {
         char *line = engine->choices[i];
-        const char *why = unusable(&sets[i], limit);
+        const char *why = unusable(&sets[i], limit, engine->precision);
         append(line, plens_isa_name(sets[i].isa));
         append(line, ": ");
         if (why != NULL)

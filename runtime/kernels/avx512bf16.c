@@ -49,34 +49,12 @@ INLINE lanes plus_lanes(lanes a, lanes b) {
 
 /* ---- Packing -------------------------------------------------------------------------------- */
 
+#include "runtime/kernels/avx512_words.h"
+
 /* Of each 8 k the pairs (2, 0), (6, 4), (3, 1), (7, 5), the lower half named first. */
 INLINE __m512i pair_up(__m512i words) {
     const __m128i order = _mm_setr_epi8(4, 5, 0, 1, 12, 13, 8, 9, 6, 7, 2, 3, 14, 15, 10, 11);
     return _mm512_shuffle_epi8(words, _mm512_broadcast_i32x4(order));
-}
-
-/* 32 bf16, the first 16 from `low`; the conversion rounds as the contract wants it. */
-INLINE __m512i round_words(__m512 low, __m512 high) {
-    return (__m512i)_mm512_cvtne2ps_pbh(high, low);
-}
-
-/* The first n < 32 elements at p, then zeros, as floats. */
-INLINE __m512 floats_at(const float *p, size_t n) {
-    return n >= 16 ? _mm512_loadu_ps(p) : _mm512_maskz_loadu_ps(first(n), p);
-}
-
-/* The first n <= 32 of a row of weights as bf16, then zeros. */
-INLINE __m512i weight_words(plens_dtype dtype, const char *row, size_t n) {
-    __mmask32 there = n < 32 ? ((__mmask32)1 << n) - 1 : 0xFFFFFFFF;
-    if (dtype == PLENS_F32) {
-        const float *p = (const float *)(const void *)row;
-        return round_words(floats_at(p, n), floats_at(p + 16, n > 16 ? n - 16 : 0));
-    }
-    __m512i words = _mm512_maskz_loadu_epi16(there, row);
-    if (dtype == PLENS_BF16)
-        return words;
-    return round_words(_mm512_cvtph_ps(_mm512_castsi512_si256(words)),
-                       _mm512_cvtph_ps(_mm512_extracti64x4_epi64(words, 1)));
 }
 
 /* One block of 16 outputs. dtype is a constant. */
@@ -126,29 +104,6 @@ KERNEL void pack_x_bf16(const float *x, size_t ldx, size_t n_rows, size_t k, voi
             _mm512_storeu_si512(to, pair_up(round_words(low, high)));
         }
     }
-}
-
-/* Without the bits that bf16 does not have; a NaN stays a NaN. */
-INLINE __m512 cut(__m512 v) {
-    __m512i bits = _mm512_castps_si512(v), quiet = _mm512_set1_epi32(0x400000);
-    bits = _mm512_mask_or_epi32(bits, _mm512_cmp_ps_mask(v, v, _CMP_UNORD_Q), bits, quiet);
-    return _mm512_castsi512_ps(_mm512_and_si512(bits, _mm512_set1_epi32(-0x10000)));
-}
-
-/* hi, mid and lo of v. */
-INLINE void split(__m512 v, __m512 part[3]) {
-    __mmask16 finite =
-        _mm512_cmp_ps_mask(_mm512_abs_ps(v), _mm512_set1_ps(__builtin_inff()), _CMP_LT_OQ);
-    part[0] = cut(v);
-    __m512 rest = _mm512_maskz_sub_ps(finite, v, part[0]);
-    part[1] = cut(rest);
-    part[2] = cut(_mm512_sub_ps(rest, part[1]));
-}
-
-INLINE __m512i upper_words(__m512 low, __m512 high) {
-    __m256i a = _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(low), 16));
-    __m256i b = _mm512_cvtepi32_epi16(_mm512_srli_epi32(_mm512_castps_si512(high), 16));
-    return _mm512_inserti64x4(_mm512_castsi256_si512(a), b, 1);
 }
 
 KERNEL void pack_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip) {

@@ -67,11 +67,12 @@ typedef struct plens__product {
 } plens__product;
 
 /* The product of a precision, or NULL where the set, or the build, has none. It must not be called,
- * only asked, on a processor that lacks the set. */
+ * only asked, on a processor that lacks the set, nor AMX without runtime/amx_permission.h. */
 const plens__product *plens__product_scalar(plens_precision precision);
 const plens__product *plens__product_avx2(plens_precision precision);
 const plens__product *plens__product_avx512(plens_precision precision);
 const plens__product *plens__product_avx512bf16(plens_precision precision);
+const plens__product *plens__product_amx(plens_precision precision);
 const plens__product *plens__product_neon(plens_precision precision);
 
 #endif
