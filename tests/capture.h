@@ -132,7 +132,10 @@ static inline plens_run_options capture_options(captures *capture, plens_hook *h
     const plens_point points[3] = {PLENS_EMBED, PLENS_RESID_POST, PLENS_LOGITS};
     for (size_t i = 0; i < 3; i++)
         hooks[i] = (plens_hook){.point = points[i], .fn = capture_hook, .user = capture};
-    *lens = (plens_lens){capture_lens_result, capture, PLENS_POSITIONS_LAST, CAPTURE_TOP, 0, 0};
+    *lens = (plens_lens){.fn = capture_lens_result,
+                         .user = capture,
+                         .positions = PLENS_POSITIONS_LAST,
+                         .top_k = CAPTURE_TOP};
     return (plens_run_options){.hooks = hooks, .n_hooks = 3, .lens = lens};
 }
 

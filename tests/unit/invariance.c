@@ -259,7 +259,11 @@ static plens_status ask_for(size_t first, size_t last, agreement *pre, agreement
                        .positions = PLENS_POSITIONS_LAST,
                        .fn = check_resid_pre,
                        .user = pre};
-    plens_lens lens = {check_lens, seen, PLENS_POSITIONS_ALL, 0, first, last};
+    plens_lens lens = {.fn = check_lens,
+                       .user = seen,
+                       .positions = PLENS_POSITIONS_ALL,
+                       .first_layer = first,
+                       .last_layer = last};
     plens_run_options options = {.hooks = &hook, .n_hooks = 1, .lens = &lens};
     plens_status status = plens_context_create(NULL, &context, error);
     if (status == PLENS_OK)

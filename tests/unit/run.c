@@ -188,8 +188,10 @@ static void the_lens_reports_every_prompt_position_and_layer(void) {
     size_t n_layers = o.info.n_layers;
     for (int last = 0; last < 2; last++) {
         results all = {.n = 0};
-        plens_lens lens = {collect, &all, last ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL,
-                           3,       0,    0};
+        plens_lens lens = {.fn = collect,
+                           .user = &all,
+                           .positions = last ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL,
+                           .top_k = 3};
         plens_run_options options = {.lens = &lens};
         CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error), error);
         CHECK_INT(all.n, (last ? N_PROMPTS : N_TOKENS) * n_layers);
@@ -208,10 +210,15 @@ static void a_range_of_layers_knows_the_final_token(void) {
     opened o;
     CHECK_OK(open_all(&o, NULL), error);
     results whole = {.n = 0}, part = {.n = 0};
-    plens_lens lens = {collect, &whole, PLENS_POSITIONS_LAST, 100000, 0, 0};
+    plens_lens lens = {
+        .fn = collect, .user = &whole, .positions = PLENS_POSITIONS_LAST, .top_k = 100000};
     plens_run_options options = {.lens = &lens};
     CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error), error);
-    lens = (plens_lens){collect, &part, PLENS_POSITIONS_LAST, 0, 1, 1};
+    lens = (plens_lens){.fn = collect,
+                        .user = &part,
+                        .positions = PLENS_POSITIONS_LAST,
+                        .first_layer = 1,
+                        .last_layer = 1};
     CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error), error);
     CHECK_INT(part.n, N_PROMPTS);
     CHECK(part.final_prob[0] > 0 && part.final_prob[0] <= 1);
@@ -242,7 +249,12 @@ static void progress_reaches_one(void) {
         results all = {.n = 0};
         seen s = {.n_rows = 0};
         plens_positions positions = last ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL;
-        plens_lens lens = {collect, &all, positions, 1, 1, 1};
+        plens_lens lens = {.fn = collect,
+                           .user = &all,
+                           .positions = positions,
+                           .top_k = 1,
+                           .first_layer = 1,
+                           .last_layer = 1};
         plens_hook hook = {.point = PLENS_LOGITS, .positions = positions, .fn = see, .user = &s};
         plens_run_options options = {
             .hooks = &hook, .n_hooks = 1, .lens = &lens, .progress = tick, .progress_user = &t};
@@ -264,7 +276,8 @@ static void any_callback_can_stop_the_run(void) {
         ticks t = {.stop_at = stop_at, .rising = 1};
         results all = {.stop_at = stop_at};
         seen s = {.stop_at = stop_at};
-        plens_lens lens = {collect, &all, PLENS_POSITIONS_ALL, 1, 0, 0};
+        plens_lens lens = {
+            .fn = collect, .user = &all, .positions = PLENS_POSITIONS_ALL, .top_k = 1};
         plens_hook hook = {.point = PLENS_RESID_POST, .fn = see, .user = &s};
         plens_run_options by_progress = {.progress = tick, .progress_user = &t};
         plens_run_options by_lens = {.lens = &lens}, by_hook = {.hooks = &hook, .n_hooks = 1};
@@ -313,7 +326,12 @@ static void wrong_calls_are_named(void) {
                            .last_layer = ranges[i][1],
                            .fn = see,
                            .user = &s};
-        plens_lens lens = {collect, &all, PLENS_POSITIONS_LAST, 1, ranges[i][0], ranges[i][1]};
+        plens_lens lens = {.fn = collect,
+                           .user = &all,
+                           .positions = PLENS_POSITIONS_LAST,
+                           .top_k = 1,
+                           .first_layer = ranges[i][0],
+                           .last_layer = ranges[i][1]};
         plens_run_options by_hook = {.hooks = &hook, .n_hooks = 1}, by_lens = {.lens = &lens};
         CHECK_INT(plens_run(o.context, o.model, prompts, 1, &by_hook, &error),
                   PLENS_ERROR_ARGUMENT);
@@ -334,7 +352,7 @@ static plens_status run_everything(const plens_allocator *allocator, void *data,
     plens_context *context;
     plens_model *model = NULL;
     results all = {.n = 0};
-    plens_lens lens = {collect, &all, PLENS_POSITIONS_LAST, 2, 0, 0};
+    plens_lens lens = {.fn = collect, .user = &all, .positions = PLENS_POSITIONS_LAST, .top_k = 2};
     plens_run_options run = {.lens = &lens};
     (void)data;
     plens_status status = plens_context_create(&options, &context, story);
@@ -450,7 +468,7 @@ static void the_plan_counts_all_memory(void) {
     size_t before = g.now;
     plens_plan plan;
     results all = {.n = 0};
-    plens_lens lens = {collect, &all, PLENS_POSITIONS_ALL, 3, 0, 0};
+    plens_lens lens = {.fn = collect, .user = &all, .top_k = 3};
     plens_run_options run = {.lens = &lens};
     CHECK_OK(plens_run_plan(o.context, o.model, prompts, N_PROMPTS, &run, &plan, &error), error);
     g.most = g.now;
@@ -542,7 +560,8 @@ static void a_shard_cut_short_under_the_pass_is_an_error(void) {
         plens_context *context;
         plens_model *model;
         results all = {.n = 0};
-        plens_lens lens = {collect, &all, PLENS_POSITIONS_LAST, 1, 0, 0};
+        plens_lens lens = {
+            .fn = collect, .user = &all, .positions = PLENS_POSITIONS_LAST, .top_k = 1};
         plens_hook hook = {.point = PLENS_RESID_POST,
                            .first_layer = layer,
                            .last_layer = layer,

@@ -23,7 +23,10 @@ typedef struct smollm2 {
 /* The lens alone, as `plens score` runs it: no hook is there to ask for every row. */
 static plens_status run_lens(smollm2 *it, plens_error *error) {
     capture_begin(&it->run, it->model, it->golden.inputs, it->golden.n_prompts);
-    plens_lens lens = {capture_lens_result, &it->run, PLENS_POSITIONS_LAST, CAPTURE_TOP, 0, 0};
+    plens_lens lens = {.fn = capture_lens_result,
+                       .user = &it->run,
+                       .positions = PLENS_POSITIONS_LAST,
+                       .top_k = CAPTURE_TOP};
     plens_run_options options = {.lens = &lens};
     return plens_run(it->context, it->model, it->golden.inputs, it->golden.n_prompts, &options,
                      error);
