@@ -3,10 +3,9 @@
 
 #include <string.h>
 
-#include "runtime/amx_permission.h"
-#include "runtime/cpu.h"
 #include "runtime/matmul.h"
 #include "runtime/selfcheck.h"
+#include "runtime/sets.h"
 
 #ifdef _OPENMP
 #include <omp.h>
@@ -27,71 +26,13 @@ const char *plens_precision_name(plens_precision precision) {
 
 /* ---- The choice ---------------------------------------------------------------------------- */
 
-/* An instruction set: what this build has for it, and whether the processor has it. */
-typedef struct set {
-    plens_isa isa;
-    const plens__kernels *rows; /* NULL: none of its own */
-    const plens__product *(*product)(plens_precision precision);
-    int supported;
-    const char *(*permission)(void); /* NULL: none is needed; returns why there is none, or NULL */
-} set;
-
-enum { MOST_SETS = 8 };
-
-/* The fastest first, as measured. Scalar, which defines the bits, is always there. */
-static size_t list_sets(set sets[MOST_SETS]) {
-    size_t n = 0;
-#if defined(__x86_64__)
-    plens__cpu cpu = plens__cpu_detect();
-    set bf16 = {PLENS_ISA_AVX512BF16, NULL, plens__product_avx512bf16, cpu.avx512bf16, NULL};
-    sets[n++] = (set){PLENS_ISA_AMX, NULL, plens__product_amx, cpu.amx, plens__amx_permission};
-    if (cpu.fast_dpbf16)
-        sets[n++] = bf16;
-    sets[n++] =
-        (set){PLENS_ISA_AVX512, plens__kernels_avx512(), plens__product_avx512, cpu.avx512, NULL};
-    if (!cpu.fast_dpbf16)
-        sets[n++] = bf16;
-    sets[n++] = (set){PLENS_ISA_AVX2, plens__kernels_avx2(), plens__product_avx2, cpu.avx2, NULL};
-#elif defined(__aarch64__)
-    sets[n++] = (set){PLENS_ISA_NEON, plens__kernels_neon(), plens__product_neon, 1, NULL};
-#endif
-    sets[n++] = (set){PLENS_ISA_SCALAR, &plens__kernels_scalar, plens__product_scalar, 1, NULL};
-    return n;
-}
-
-/* What a set may be chosen for: rows (0) and the product of each precision. */
-enum { N_ROLES = PLENS_PRECISION_BF16X3 + 1 };
-
-static int offers(const set *s, int role) {
-    return role == 0 ? s->rows != NULL : s->product((plens_precision)role) != NULL;
-}
-
-static int passes_check(const set *s, int role) {
+static int passes_check(const plens__set *s, int role) {
     return role == 0 ? plens__selfcheck_rows(s->rows)
                      : plens__selfcheck_product(s->product((plens_precision)role));
 }
 
 static int is_filled(const plens__engine *engine, int role) {
     return role == 0 ? engine->kernels != NULL : engine->products[role] != NULL;
-}
-
-/* Why a set can serve for nothing at all, or NULL. Permission is asked for last, and not for a
- * context whose precision the set does not have. */
-static const char *unusable(const set *s, plens_isa limit, plens_precision precision) {
-    int built = 0;
-    for (int role = 0; role < N_ROLES; role++)
-        built |= offers(s, role);
-    if (limit != PLENS_ISA_DEFAULT && s->isa > limit)
-        return "above the limit";
-    if (!built)
-        return "not in this build";
-    if (!s->supported)
-        return "this processor has none";
-    if (s->permission == NULL)
-        return NULL;
-    if (precision != PLENS_PRECISION_DEFAULT && s->product(precision) == NULL)
-        return "not needed";
-    return s->permission();
 }
 
 /* Adds text to a line of PLENS__CHOICE_BYTES, as far as it fits. */
@@ -103,12 +44,12 @@ static void append(char *line, const char *text) {
 }
 
 /* Gives a set the roles that are still free and whose bits it has right; says so in its line. */
-static void fill_roles(const set *s, plens__engine *engine, char *line) {
+static void fill_roles(const plens__set *s, plens__engine *engine, char *line) {
     char failed[PLENS__CHOICE_BYTES] = "";
     int n_chosen = 0;
-    for (int role = 0; role < N_ROLES; role++) {
+    for (int role = 0; role < PLENS__N_ROLES; role++) {
         const char *name = role == 0 ? "rows" : plens_precision_name((plens_precision)role);
-        if (is_filled(engine, role) || !offers(s, role))
+        if (is_filled(engine, role) || !plens__set_offers(s, role))
             continue;
         if (!passes_check(s, role)) {
             append(failed, failed[0] == '\0' ? "failed the bit check of " : ", ");
@@ -128,11 +69,11 @@ static void fill_roles(const set *s, plens__engine *engine, char *line) {
 }
 
 static void choose_kernels(plens_isa limit, plens__engine *engine) {
-    set sets[MOST_SETS];
-    engine->n_choices = list_sets(sets);
+    plens__set sets[PLENS__MOST_SETS];
+    engine->n_choices = plens__sets(sets);
     for (size_t i = 0; i < engine->n_choices; i++) {
         char *line = engine->choices[i];
-        const char *why = unusable(&sets[i], limit, engine->precision);
+        const char *why = plens__set_unusable(&sets[i], limit, engine->precision);
         append(line, plens_isa_name(sets[i].isa));
         append(line, ": ");
         if (why != NULL)
@@ -144,7 +85,7 @@ static void choose_kernels(plens_isa limit, plens__engine *engine) {
 
 static size_t scratch_bytes(const plens__engine *engine) {
     size_t most = 0;
-    for (int precision = 1; precision < N_ROLES; precision++) {
+    for (int precision = 1; precision < PLENS__N_ROLES; precision++) {
         size_t bytes = plens__matmul_scratch(engine->products[precision]);
         most = bytes > most ? bytes : most;
     }
