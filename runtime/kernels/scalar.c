@@ -54,18 +54,22 @@ static size_t padded(size_t k) {
     return (k + PLENS__BLOCK_K - 1) / PLENS__BLOCK_K * PLENS__BLOCK_K;
 }
 
-/* To the nearest bf16, ties to even. */
-static float round_to_bf16(float x) {
-    uint32_t bits = plens__bits_of_float(plens__flushed(x));
-    if (x != x)
-        return plens__float_of_bits((bits | 0x400000) & 0xFFFF0000);
-    return plens__float_of_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000);
+/* A NaN by its bits, not by x != x: gcc 12 takes `x != x ? bits : bits & mask` for `bits`. */
+static int is_nan(uint32_t bits) {
+    return (bits & 0x7FFFFFFF) > 0x7F800000;
 }
 
 /* Without the bits that bf16 does not have. */
 static float cut(float x) {
     uint32_t bits = plens__bits_of_float(x);
-    return plens__float_of_bits((x != x ? bits | 0x400000 : bits) & 0xFFFF0000);
+    return plens__float_of_bits((is_nan(bits) ? bits | 0x400000 : bits) & 0xFFFF0000);
+}
+
+/* To the nearest bf16, ties to even. */
+static float round_to_bf16(float x) {
+    uint32_t bits = plens__bits_of_float(plens__flushed(x));
+    return is_nan(bits) ? cut(x)
+                        : plens__float_of_bits((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000);
 }
 
 static void pack_rounded(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,

@@ -84,6 +84,11 @@ typedef enum test_kind { PLAIN, TINY, HUGE_ONES, ANY_BITS, EDGE, N_KINDS } test_
 static inline float test_value(test_kind kind) {
     uint32_t bits = test_random();
     float value = (float)(int32_t)(bits & 0xFFFFFF00) * 0x1p-29f;
+    if (kind == EDGE) {
+        static const float few[] = {1.0f, 0.9921875f, 1.0078125f, 0.5f, 0x1p-13f};
+        value = few[bits >> 8 & 3] * (bits >> 10 & 15 ? 1 : few[4]) * 0x1p-63f;
+        return bits & 16 ? value : -value;
+    }
     if (bits % 16 == 0)
         return bits & 256 ? 1.0f : -1.0f;
     if (bits % 16 == 1)
@@ -92,11 +97,6 @@ static inline float test_value(test_kind kind) {
         return value * (bits & 16 ? 0x1p-70f : 0x1p-140f);
     if (kind == HUGE_ONES)
         return value * (bits & 16 ? 0x1p64f : 30.0f);
-    if (kind == EDGE) {
-        static const float few[] = {1.0f, 0.9921875f, 1.0078125f, 0.5f, 0x1p-13f};
-        value = few[bits >> 8 & 3] * (bits >> 10 & 15 ? 1 : few[4]) * 0x1p-63f;
-        return bits & 16 ? value : -value;
-    }
     if (kind == ANY_BITS)
         memcpy(&value, &bits, sizeof value);
     return value;
