@@ -89,8 +89,15 @@ done
 wrong "--layers needs --points" dump --model "$model" --ids 1 --out f --layers 1
 wrong "--layers is for points that blocks have" dump --model "$model" --ids 1 --out f \
     --points embed,logits --layers 1
-wrong "this version has no --html" lens --model "$model" --ids 1 --html f
-wrong "this version has no --svg" lens --model "$model" --ids 1 --svg f
-wrong "'some'" lens --model "$model" --ids 1 --positions some
+for positions in "" some last: last:0 last:-1 lasts last:1x 3- -3 3-1 1-2-3 99999999999999999999999999; do
+    wrong "--positions takes" lens --model "$model" --ids 1 --positions "$positions"
+done
+for layers in "" 0 0-1 2-1 1- -1 - 1-2-3 x 1-x 99999999999; do
+    wrong "--layers takes A-B" lens --model "$model" --ids 1 --layers "$layers"
+done
+wrong "--persona needs --text" lens --model "$model" --ids 1 --persona Tim
+wrong "'rainbow'" lens --model "$model" --ids 1 --palette rainbow
+wrong "'sometimes'" lens --model "$model" --ids 1 --color sometimes
+wrong "--html and --svg name the same file" lens --model "$model" --ids 1 --html f --svg f
 wrong "--top-k takes" lens --model "$model" --ids 1 --top-k 0
 finish

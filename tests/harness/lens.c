@@ -1,191 +1,220 @@
-/* plens lens: what every layer would say next, as TSV or as a table for people. */
+/* plens lens: what every layer would say next, as TSV, as a table for people or as a picture. */
 #include "tests/harness/commands.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "tests/harness/heatmap.h"
+#include "tests/harness/html.h"
+#include "tests/harness/lens_tables.h"
 #include "tests/harness/output.h"
 #include "tests/harness/session.h"
+#include "tests/harness/svg.h"
 #include "tests/harness/system.h"
-#include "tests/harness/view.h"
 
 static const char usage[] =
     "usage: plens lens --model DIR (--text S | --ids 1,2,3) [--positions last|all] [--top-k K]\n"
+    "                  [--persona S ...] [--html F] [--svg F]\n"
     "\n"
     "Prints the logit lens of every layer as TSV: position (from 0), layer (the output of block\n"
-    "1 to L), rank (from 1), token_id, token, prob.\n"
+    "1 to L), rank (from 1), token_id, token, prob. Several prompts are numbered from 1, in the\n"
+    "column prompt before the others.\n"
     "\n"
-    "  --text S       the prompt; the tokenizer's special tokens are added\n"
-    "  --ids ...      the prompt's token ids, as they are\n"
-    "  --positions P  last: only after the whole prompt (the default); all\n"
-    "  --top-k K      how many tokens at each place (5)\n"
+    "  --text S       the prompt; the tokenizer's special tokens are added. May be given several\n"
+    "                 times, for several prompts\n"
+    "  --persona S    asks each text as (S) TEXT; several personas are compared, \"\" is none\n"
+    "  --ids ...      a prompt's token ids, as they are\n"
+    "  --positions P  last: only after the whole prompt; last:8, the last eight; all; 3-9, "
+    "counted\n"
+    "                 from 0 (last; for pictures all)\n"
+    "  --layers A-B   these layers (all)\n"
+    "  --top-k K      how many tokens at each place (5; for pictures 10)\n"
     "  --view         a table for people instead, as on a terminal\n"
+    "  --color WHEN   colours in it: auto, always or never (auto: on a terminal)\n"
+    "\n"
+    "Pictures, a panel for each prompt side by side (and then no TSV):\n"
+    "  --html F       writes a page to look at: point at a cell, or use the arrow keys\n"
+    "  --svg F        writes a figure for a paper\n"
+    "  --palette P    blue-red; blue-yellow, for colour-blind eyes; grey, for printing (blue-red)\n"
+    "  --title S      whose lens it is (the model folder's name)\n"
     "\n" COMMON_USAGE;
 
-static const option_choice positions_choices[] = {
-    {"last", PLENS_POSITIONS_LAST}, {"all", PLENS_POSITIONS_ALL}, {NULL, 0}};
+enum { COLOR_AUTO = 0, COLOR_ALWAYS = 1, COLOR_NEVER = 2 };
 
-/* The lens of one prompt: tokens [n_positions, n_layers, top_k], layers from 1. */
-typedef struct lens_result {
-    const int32_t *ids; /* [first_position + n_positions] */
-    size_t first_position, n_positions, n_layers, top_k;
-    plens_lens_token *tokens;
-    size_t bad_position, bad_layer; /* bad_layer 0: every number was finite */
-} lens_result;
+static const option_choice color_choices[] = {
+    {"auto", COLOR_AUTO}, {"always", COLOR_ALWAYS}, {"never", COLOR_NEVER}, {NULL, 0}};
 
-static plens_lens_token *tokens_at(const lens_result *r, size_t position, size_t layer) {
-    return r->tokens + ((position - r->first_position) * r->n_layers + layer - 1) * r->top_k;
+typedef struct lens_options {
+    common_options common;
+    option_texts texts, personas, ids;
+    const char *positions, *layers, *title, *html, *svg;
+    size_t top_k;
+    int view, color, palette;
+    position_range range;           /* read from positions */
+    size_t first_layer, last_layer; /* and from layers; 0: all */
+} lens_options;
+
+static int read_options(lens_options *o, int argc, char **argv) {
+    const option options[] = {
+        {"--text", OPTION_TEXTS, &o->texts, NULL},
+        {"--persona", OPTION_TEXTS, &o->personas, NULL},
+        {"--ids", OPTION_TEXTS, &o->ids, NULL},
+        {"--positions", OPTION_TEXT, &o->positions, NULL},
+        {"--layers", OPTION_TEXT, &o->layers, NULL},
+        {"--top-k", OPTION_COUNT, &o->top_k, NULL},
+        {"--view", OPTION_FLAG, &o->view, NULL},
+        {"--color", OPTION_CHOICE, &o->color, color_choices},
+        {"--html", OPTION_TEXT, &o->html, NULL},
+        {"--svg", OPTION_TEXT, &o->svg, NULL},
+        {"--palette", OPTION_CHOICE, &o->palette, palette_choices},
+        {"--title", OPTION_TEXT, &o->title, NULL},
+        COMMON_OPTIONS(o->common),
+    };
+    return options_read("lens", usage, options, sizeof options / sizeof options[0], argc, argv);
 }
 
-/* A plens_lens_fn. */
-static int keep(void *user, const plens_lens_result *found) {
-    lens_result *r = user;
-    if (!found->finite) {
-        r->bad_position = found->position;
-        r->bad_layer = found->layer;
-        return 1;
-    }
-    memcpy(tokens_at(r, found->position, found->layer), found->top, r->top_k * sizeof *found->top);
-    return 0;
+static int wants_picture(const lens_options *o) {
+    return o->html != NULL || o->svg != NULL;
 }
 
-/* Columns: position, layer, rank, token_id, token, prob. */
-static void print_tsv(output *out, const session *s, const lens_result *r) {
-    output_format(out, "position\tlayer\trank\ttoken_id\ttoken\tprob\n");
-    for (size_t i = 0; i < r->n_positions * r->n_layers * r->top_k; i++) {
-        size_t rank = i % r->top_k + 1, layer = i / r->top_k % r->n_layers + 1;
-        size_t position = r->first_position + i / r->top_k / r->n_layers;
-        output_format(out, "%zu\t%zu\t%zu\t%ld\t", position, layer, rank, (long)r->tokens[i].id);
-        output_token(out, s->tokenizer, r->tokens[i].id);
-        output_format(out, "\t%.9g\n", (double)r->tokens[i].prob);
-    }
+/* Fills in what was not given, and says what cannot be. */
+static int check_options(lens_options *o) {
+    const prompt_options prompt = {o->texts.count > 0 ? o->texts.items[0] : NULL,
+                                   o->ids.count > 0 ? o->ids.items[0] : NULL};
+    int code = prompt_check("lens", &prompt);
+    if (code != EXIT_DONE)
+        return code;
+    if (o->personas.count > 0 && o->texts.count == 0)
+        return fail_usage("lens", "--persona needs --text");
+    if (o->positions == NULL)
+        o->positions = wants_picture(o) ? "all" : "last";
+    if (!position_range_parse(o->positions, &o->range))
+        return fail_usage("lens", "--positions takes last, last:N, all or A-B, found '%s'",
+                          o->positions);
+    if (o->layers != NULL && (!parse_range(o->layers, INT32_MAX, &o->first_layer, &o->last_layer) ||
+                              o->first_layer == 0))
+        return fail_usage("lens", "--layers takes A-B or A, layers from 1, found '%s'", o->layers);
+    if (o->html != NULL && o->svg != NULL && strcmp(o->html, o->svg) == 0)
+        return fail_usage("lens", "--html and --svg name the same file");
+    if (o->top_k == 0)
+        o->top_k = wants_picture(o) ? 10 : 5;
+    if (!wants_picture(o) && system_is_terminal(stdout))
+        o->view = 1;
+    return EXIT_DONE;
 }
 
-/* One row of the table: the layers' words, at one position in the order of their rank, at several
- * positions the top one of each. */
-static void add_layer(view *v, const session *s, const lens_result *r, size_t layer) {
-    size_t n_places = r->n_positions > 1 ? r->n_positions : r->top_k;
-    view_add(v, layer == r->n_layers ? "layer %zu (output)" : "layer %zu", layer);
-    for (size_t i = 0; i < n_places; i++) {
-        const plens_lens_token *token = r->n_positions > 1
-                                            ? tokens_at(r, r->first_position + i, layer)
-                                            : tokens_at(r, r->first_position, layer) + i;
-        view_add_token(v, s->tokenizer, token->id);
-        view_add(v, "%.0f", 100 * (double)token->prob);
-    }
+/* Adds a panel for a text or a list of ids; the other is NULL. */
+static int add_panel(heatmap *map, const lens_options *o, const char *persona, const char *text,
+                     const char *list) {
+    int32_t *ids = NULL;
+    size_t n_ids;
+    int has_persona = persona != NULL && persona[0] != '\0';
+    char *full = text == NULL  ? NULL
+                 : has_persona ? join("(", persona, ") ", text, NULL)
+                               : join(text, NULL);
+    const prompt_options prompt = {full, list};
+    int code = prompt_make(map->s, &prompt, &ids, &n_ids);
+    if (code == EXIT_DONE)
+        return heatmap_add(map, persona, full, ids, n_ids, &o->range);
+    free(full);
+    free(ids);
+    return code;
 }
 
-/* Layers downwards, the last on top; across the positions (or ranks, if there is one position). */
-static void print_view(output *out, const session *s, const lens_result *r) {
-    size_t n_places = r->n_positions > 1 ? r->n_positions : r->top_k;
-    view v = {NULL, 1 + 2 * n_places, NULL, 0};
-    view_column *columns = allocate(v.n_columns, sizeof *columns);
-    for (size_t c = 1; c < v.n_columns; c++) {
-        columns[c].right = c % 2 == 0;
-        columns[c].gap = c % 2 == 0 ? 1 : 3;
+static int add_panels(heatmap *map, const lens_options *o) {
+    int code = EXIT_DONE;
+    for (size_t t = 0; t < o->texts.count && code == EXIT_DONE; t++) {
+        if (o->personas.count == 0)
+            code = add_panel(map, o, NULL, o->texts.items[t], NULL);
+        for (size_t p = 0; p < o->personas.count && code == EXIT_DONE; p++)
+            code = add_panel(map, o, o->personas.items[p], o->texts.items[t], NULL);
     }
-    v.columns = columns;
-    if (r->n_positions > 1) {
-        output_format(out, "Across: the text as read, token by token. In each column: the token "
-                           "that every layer\nwould put next, and its probability in %%. The last "
-                           "layer is what the model says.\n\n");
-        view_add(&v, "read");
-    } else {
-        output_format(out,
-                      "After position %zu, the tokens that every layer would put next, the "
-                      "likeliest first,\nwith their probability in %%. The last layer is what "
-                      "the model says.\n\n",
-                      r->first_position);
-        view_add(&v, "rank");
-    }
-    for (size_t i = 0; i < n_places; i++) {
-        if (r->n_positions > 1)
-            view_add_token(&v, s->tokenizer, r->ids[r->first_position + i]);
-        else
-            view_add(&v, "%zu", i + 1);
-        view_add(&v, "%%");
-    }
-    for (size_t layer = r->n_layers; layer >= 1; layer--)
-        add_layer(&v, s, r, layer);
-    view_print(&v, out, view_width(), 1, 2);
-    free(columns);
+    for (size_t i = 0; i < o->ids.count && code == EXIT_DONE; i++)
+        code = add_panel(map, o, NULL, NULL, o->ids.items[i]);
+    return code;
 }
 
-static int run_lens(session *s, lens_result *r, plens_positions positions, size_t n_ids) {
-    plens_error error;
-    plens_lens lens;
-    plens_run_options options;
-    const plens_prompt prompt = {r->ids, n_ids, NULL, 0};
-    memset(&lens, 0, sizeof lens);
-    memset(&options, 0, sizeof options);
-    lens.fn = keep;
-    lens.user = r;
-    lens.positions = positions;
-    lens.top_k = r->top_k;
-    options.lens = &lens;
-    plens_status status = session_run(s, &prompt, 1, &options, NULL, &error);
-    if (r->bad_layer != 0)
-        return fail_input("position %zu, layer %zu: the logits are infinite or not numbers",
-                          r->bad_position, r->bad_layer);
-    return status != PLENS_OK ? fail_error(&error) : EXIT_DONE;
+static int print(const heatmap *map, const lens_options *o) {
+    output out;
+    lens_colours colours = {(palette)o->palette, TERMINAL_PLAIN};
+    if (o->color != COLOR_NEVER)
+        colours.terminal = o->color == COLOR_ALWAYS ? terminal_could() : terminal_has(stdout);
+    output_standard(&out);
+    if (o->view)
+        lens_view(&out, map, colours);
+    else
+        lens_tsv(&out, map);
+    int code = output_finish(&out);
+    output_discard(&out);
+    return code;
 }
 
-static int lens_of(session *s, const int32_t *ids, size_t n_ids, plens_positions positions,
-                   size_t top_k, int for_people) {
-    lens_result r;
-    memset(&r, 0, sizeof r);
-    r.ids = ids;
-    r.n_positions = positions == PLENS_POSITIONS_LAST ? 1 : n_ids;
-    r.first_position = n_ids - r.n_positions;
-    r.n_layers = s->info.n_layers;
-    r.top_k = top_k < s->info.vocab_size ? top_k : s->info.vocab_size;
-    r.tokens = allocate(r.n_positions * r.n_layers * r.top_k, sizeof *r.tokens);
-    int code = run_lens(s, &r, positions, n_ids);
-    if (code == EXIT_DONE) {
-        output out;
-        output_standard(&out);
-        if (for_people)
-            print_view(&out, s, &r);
-        else
-            print_tsv(&out, s, &r);
-        code = output_finish(&out);
-        output_discard(&out);
+/* Both pictures, or none of them under its name. They are opened before the run, so that it is not
+ * in vain. */
+static int draw(heatmap *map, const lens_options *o, output *html, output *svg) {
+    int code = o->html == NULL ? EXIT_DONE : output_open(html, o->html);
+    if (code == EXIT_DONE && o->svg != NULL)
+        code = output_open(svg, o->svg);
+    if (code == EXIT_DONE)
+        code = heatmap_run(map);
+    if (code == EXIT_DONE && o->html != NULL) {
+        html_write(html, map, (palette)o->palette);
+        code = output_finish(html);
     }
-    free(r.tokens);
+    if (code == EXIT_DONE && o->svg != NULL) {
+        svg_write(svg, map, (palette)o->palette);
+        code = output_finish(svg);
+    }
+    if (code == EXIT_DONE && o->html != NULL)
+        code = output_publish(html);
+    if (code == EXIT_DONE && o->svg != NULL)
+        code = output_publish(svg);
+    return code;
+}
+
+static int lens_of(session *s, const lens_options *o) {
+    heatmap map;
+    output html, svg;
+    memset(&map, 0, sizeof map);
+    memset(&html, 0, sizeof html);
+    memset(&svg, 0, sizeof svg);
+    map.s = s;
+    map.title = o->title != NULL ? join(o->title, NULL) : heatmap_folder_name(s->options.model);
+    map.top_k = o->top_k;
+    map.first_layer = o->first_layer;
+    map.n_layers = o->layers == NULL ? 0 : o->last_layer - o->first_layer + 1;
+    int code = add_panels(&map, o);
+    if (code == EXIT_DONE)
+        code = draw(&map, o, &html, &svg);
+    if (code == EXIT_DONE && (o->view || !wants_picture(o)))
+        code = print(&map, o);
+    output_discard(&html);
+    output_discard(&svg);
+    heatmap_free(&map);
+    return code;
+}
+
+static int run(const lens_options *o) {
+    session s;
+    system_catch_signals();
+    int code = session_open(&s, "lens", &o->common, SESSION_MODEL | SESSION_TOKENIZER_IF_ANY);
+    if (code == EXIT_DONE)
+        code = lens_of(&s, o);
+    session_close(&s);
     return code;
 }
 
 int command_lens(int argc, char **argv) {
-    common_options common = {0};
-    prompt_options prompt = {0};
-    int positions = PLENS_POSITIONS_LAST, for_people = system_is_terminal(stdout);
-    size_t top_k = 5;
-    const option options[] = {
-        PROMPT_OPTIONS(prompt),
-        {"--positions", OPTION_CHOICE, &positions, positions_choices},
-        {"--top-k", OPTION_COUNT, &top_k, NULL},
-        {"--view", OPTION_FLAG, &for_people, NULL},
-        {"--html", OPTION_LATER, NULL, NULL},
-        {"--svg", OPTION_LATER, NULL, NULL},
-        COMMON_OPTIONS(common),
-    };
-    int code = options_read("lens", usage, options, sizeof options / sizeof options[0], argc, argv);
-    if (code != OPTIONS_READ)
-        return code;
-    code = prompt_check("lens", &prompt);
-    if (code != EXIT_DONE)
-        return code;
-    session s;
-    int32_t *ids = NULL;
-    size_t n_ids;
-    system_catch_signals();
-    code = session_open(&s, "lens", &common, SESSION_MODEL | SESSION_TOKENIZER_IF_ANY);
-    if (code == EXIT_DONE)
-        code = prompt_make(&s, &prompt, &ids, &n_ids);
-    if (code == EXIT_DONE)
-        code = lens_of(&s, ids, n_ids, (plens_positions)positions, top_k, for_people);
-    free(ids);
-    session_close(&s);
+    lens_options o;
+    memset(&o, 0, sizeof o);
+    int code = read_options(&o, argc, argv);
+    if (code == OPTIONS_READ) {
+        code = check_options(&o);
+        if (code == EXIT_DONE)
+            code = run(&o);
+    }
+    free(o.texts.items);
+    free(o.personas.items);
+    free(o.ids.items);
     return code;
 }

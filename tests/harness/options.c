@@ -22,6 +22,22 @@ int parse_number(const char *text, uint64_t most, uint64_t *number) {
     return 1;
 }
 
+int parse_range(const char *text, size_t most, size_t *first, size_t *last) {
+    char digits[24];
+    uint64_t low, high;
+    size_t n = strcspn(text, "-");
+    if (n >= sizeof digits)
+        return 0;
+    memcpy(digits, text, n);
+    digits[n] = '\0';
+    if (!parse_number(digits, most, &low) ||
+        !parse_number(text[n] == '-' ? text + n + 1 : digits, most, &high) || low > high)
+        return 0;
+    *first = (size_t)low;
+    *last = (size_t)high;
+    return 1;
+}
+
 /* "8G": digits, then nothing, K, M, G or T. */
 static int parse_bytes(const char *text, uint64_t *bytes) {
     static const char units[] = "KMGT";

@@ -44,4 +44,7 @@ int options_read(const char *command, const char *usage, const option *options, 
 /* Decimal digits only, at most `most`: 1, or 0 if the text is anything else. */
 int parse_number(const char *text, uint64_t most, uint64_t *number);
 
+/* "3-9", or "5" for 5-5: 1, or 0 if the text is anything else or runs backwards. */
+int parse_range(const char *text, size_t most, size_t *first, size_t *last);
+
 #endif
