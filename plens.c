@@ -11,6 +11,7 @@
 #include "loaders/model.h"
 #include "loaders/table.h"
 #include "loaders/tokenizer.h"
+#include "runtime/attribution.h"
 #include "runtime/audit.h"
 #include "runtime/audit_dump.h"
 #include "runtime/engine.h"
@@ -331,6 +332,15 @@ plens_status plens_run_plan(plens_context *context, const plens_model *model,
         return null_argument(error, "plens_run_plan");
     return plens__run_plan(&context->engine, context->memory, model, prompts, n_prompts,
                            options == NULL ? &defaults : options, plan, error);
+}
+
+plens_status plens_attribute(plens_context *context, const plens_model *model,
+                             const plens_prompt *prompts, size_t n_prompts,
+                             const plens_attribution *options, plens_error *error) {
+    if (context == NULL || model == NULL || options == NULL)
+        return null_argument(error, "plens_attribute");
+    return plens__attribute(&context->engine, context->memory, model, prompts, n_prompts, options,
+                            error);
 }
 
 /* ---- text formats ---- */

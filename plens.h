@@ -539,6 +539,45 @@ plens_status plens_intervention_hook(const plens_model *model, const plens_inter
 /* mean [width] = the mean of the rows of values [n_rows, width], n_rows >= 1, summed in double. */
 void plens_mean(const float *values, size_t n_rows, size_t width, float *mean);
 
+/* ---- Attribution --------------------------------------------------------------------------- */
+
+/* Direct logit attribution: how much each component's output adds to a token's logit, or to the
+ * difference of two logits. The final norm is *frozen*: a component is multiplied with the norm's
+ * weight and with the scale 1 / rms of the last state h_L, the same for all of them, so that the
+ * shares add up. (The lens above is the other kind: it norms each state anew.)
+ *     share(c) = (c / rms(h_L) * weight) . (W_U[a] - W_U[b])
+ * Tokens are the prompt's targets: a, or a and b. */
+typedef struct plens_attribution_result {
+    size_t prompt, position;
+    size_t n_layers, n_heads; /* n_heads 0 without plens_attribution.heads */
+    double embed;             /* the embedding's share */
+    const double *attn, *mlp; /* [n_layers] those of attn_out and mlp_out, biases included */
+    const double *heads;      /* [n_layers, n_heads] those of head_out, or NULL */
+    const double *o_bias;     /* [n_layers] that of o_proj's bias: attn = its heads + o_bias */
+    double sum;               /* embed + all attn + all mlp */
+    double logit;             /* the run's own logit, or difference, which sum explains: they
+                                 differ by the rounding of the run's precision */
+} plens_attribution_result;
+
+/* Called once for each prompt and position, both ascending within a part. Returns 0 to go on;
+ * anything else ends the run with PLENS_CANCELLED. */
+typedef int plens_attribution_fn(void *user, const plens_attribution_result *result);
+
+typedef struct plens_attribution {
+    plens_attribution_fn *fn;
+    void *user;
+    plens_positions positions;
+    int heads; /* 1: single heads too */
+    plens_progress_fn *progress;
+    void *progress_user;
+    uint64_t memory; /* as in plens_run_options; the shares' own memory comes on top */
+} plens_attribution;
+
+/* Errors: those of plens_run; ARGUMENT for a prompt that has not 1 or 2 targets. */
+plens_status plens_attribute(plens_context *context, const plens_model *model,
+                             const plens_prompt *prompts, size_t n_prompts,
+                             const plens_attribution *options, plens_error *error);
+
 /* ---- Audit --------------------------------------------------------------------------------- */
 
 /* What another engine computed for one sequence of tokens. Everything is borrowed. */

@@ -9,7 +9,7 @@
 
 /* ---- what the caller asks for ---- */
 
-static plens_status check_prompts(const plens_model *model, const plens_prompt *prompts,
+plens_status plens__prompts_check(const plens_model *model, const plens_prompt *prompts,
                                   size_t n_prompts, plens_error *error) {
     size_t vocab = model->config.vocab_size;
     if (prompts == NULL || n_prompts == 0)
@@ -156,7 +156,7 @@ static plens_status begin(const plens__engine *engine, uint64_t memory, const pl
                           const plens_prompt *prompts, size_t n_prompts,
                           const plens_run_options *options, plens__pass *pass, plens__plan *plan,
                           plens_error *error) {
-    plens_status status = check_prompts(model, prompts, n_prompts, error);
+    plens_status status = plens__prompts_check(model, prompts, n_prompts, error);
     if (status == PLENS_OK)
         status = check_options(engine, model, prompts, n_prompts, options, error);
     plens_precision precision = plens__run_precision(engine, model);

@@ -8,6 +8,10 @@
 /* The precision of runs of a model: as asked, or what the model decides. */
 plens_precision plens__run_precision(const plens__engine *engine, const plens_model *model);
 
+/* ARGUMENT, saying which and where, for no prompts, an empty one, or an id out of range. */
+plens_status plens__prompts_check(const plens_model *model, const plens_prompt *prompts,
+                                  size_t n_prompts, plens_error *error);
+
 /* plens_run and plens_run_plan of plens.h; options and plan are never NULL, memory 0 is no limit.
  */
 plens_status plens__run(const plens__engine *engine, uint64_t memory, const plens_model *model,
