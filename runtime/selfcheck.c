@@ -6,7 +6,7 @@
 #include <string.h>
 
 #include "runtime/engine.h"
-#include "runtime/fpstate.h"
+#include "runtime/trial.h"
 
 enum { DEPTH = 37, WIDTH = 75, KEYS = 21 };
 
@@ -20,10 +20,6 @@ typedef struct results {
     double dot;
     size_t greater, first;
 } results;
-
-static size_t smaller(size_t a, size_t b) {
-    return a < b ? a : b;
-}
 
 /* Fixed values in (-limit, limit), by a linear congruential generator [Knuth, MMIX]. */
 static void fill(float *values, size_t n, uint64_t seed, float limit) {
@@ -63,10 +59,7 @@ static void run_vocabulary(const plens__kernels *kernels, results *out) {
 }
 
 static int same(const float *a, const float *b, size_t n) {
-    for (size_t i = 0; i < n; i++)
-        if (memcmp(a + i, b + i, sizeof *a) != 0 && !(a[i] != a[i] && b[i] != b[i]))
-            return 0;
-    return 1;
+    return plens__trial_difference(a, b, n) == n;
 }
 
 static int same_results(const results *a, const results *b) {
@@ -122,13 +115,20 @@ static void fill_halves(problem *p, unsigned first, unsigned factor, unsigned ra
 }
 
 /* Products of few bits around 2^-126 and of both signs, which cancel: results just above and below
- * the edge, and ties on it. */
+ * the edge, and ties on it. In the last row 2^-126 - 2^-152, which rounds up to 2^-126: zero where
+ * underflow is judged before rounding. */
 static void make_edge_problem(problem *p) {
     fill_halves(p, 0x1B00, 0x121, 0x100); /* 2^-73 to 2^-71 */
     for (size_t i = 0; i < OUTPUTS * K; i++)
         p->half[i] = (uint16_t)((p->half[i] & 0xFFF0) | (i % 5 < 2 ? 0x8000 : 0));
     for (size_t i = 0; i < ROWS * K; i++)
         p->x[i] = (float)(int)(p->x[i] * 5) * (i % 7 == 0 ? 0x1.01p-60f : 0x1p-56f);
+    for (size_t o = 0; o < OUTPUTS; o++)
+        p->half[o * K] = p->half[o * K + 2] = 0x2000; /* 2^-63 */
+    memset(p->x + (ROWS - 1) * K, 0, K * sizeof *p->x);
+    p->x[(ROWS - 1) * K] = 0x1p-63f;
+    p->x[(ROWS - 1) * K + 2] = -0x1p-89f;
+    memset(p->c + (ROWS - 1) * OUTPUTS, 0, OUTPUTS * sizeof *p->c);
 }
 
 static void make_problem(size_t number, problem *p) {
@@ -157,24 +157,20 @@ typedef struct product_check {
 /* c [ROWS, OUTPUTS] of one product. */
 static void solve(const plens__product *product, const problem *p, float *c) {
     char strips[K_BLOCKS * PLENS__ROWS_BLOCK_MAX], panel[K_BLOCKS * PLENS__PANEL_BLOCK_MAX];
-    const void *w = p->dtype == PLENS_F32 ? (const void *)p->w : p->half, *x = p->x;
-    size_t size = p->dtype == PLENS_F32 ? 4 : 2, step = K * sizeof(float);
-    plens__fpstate saved;
+    plens__trial trial = {
+        .dtype = p->dtype,
+        .w = p->dtype == PLENS_F32 ? (const void *)p->w : p->half,
+        .row_bytes = K * (p->dtype == PLENS_F32 ? sizeof *p->w : sizeof *p->half),
+        .n_out = OUTPUTS,
+        .x = p->x,
+        .ldx = K,
+        .n_rows = ROWS,
+        .k = K,
+        .k_part = K,
+        .resume = 1,
+    };
     memcpy(c, p->c, sizeof p->c);
-    if (product->strip_block > 0) {
-        x = strips;
-        step = K_BLOCKS * product->strip_block;
-        for (size_t r = 0; r < ROWS; r += product->strip)
-            product->pack_x(p->x + r * K, K, smaller(product->strip, ROWS - r), K,
-                            strips + r / product->strip * step);
-    }
-    for (size_t o = 0; o < OUTPUTS; o += product->panel) {
-        size_t n_out = smaller(product->panel, OUTPUTS - o);
-        product->pack_w(p->dtype, (const char *)w + o * K * size, K * size, n_out, K, panel);
-        plens__fpstate_enter(&saved, product->flushes);
-        product->multiply(ROWS, K, x, step, panel, n_out, 1, c + o, OUTPUTS);
-        plens__fpstate_leave(&saved);
-    }
+    plens__trial_solve(product, &trial, strips, panel, c, OUTPUTS);
 }
 
 static void compare_products(void *arg, size_t item, int thread) {

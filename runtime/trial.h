@@ -1,0 +1,26 @@
+/* One small product from end to end, as plens__matmul would call it, for the start-up check and the
+ * self-test. */
+#ifndef PLENS_RUNTIME_TRIAL_H
+#define PLENS_RUNTIME_TRIAL_H
+
+#include "runtime/kernels/product.h"
+
+typedef struct plens__trial {
+    plens_dtype dtype;
+    const void *w; /* [n_out, k], row_bytes between rows, unaligned */
+    size_t row_bytes, n_out;
+    const float *x; /* [n_rows, k], ldx floats between rows */
+    size_t ldx, n_rows;
+    size_t k, k_part; /* k is cut into parts, multiples of 32 but for the last */
+    int resume;
+} plens__trial;
+
+/* c [n_rows, n_out], ldc floats between rows. strips has room for all rows' strips and panel for a
+ * panel, each of a part of k. */
+void plens__trial_solve(const plens__product *product, const plens__trial *trial, void *strips,
+                        void *panel, float *c, size_t ldc);
+
+/* Index of the first element with other bits, or n; any NaN equals any other. */
+size_t plens__trial_difference(const float *a, const float *b, size_t n);
+
+#endif
