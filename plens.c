@@ -207,6 +207,41 @@ void plens_model_describe(const plens_model *model, plens_model_info *info) {
     }
 }
 
+/* Mixes a file of the folder into *hash; nothing if it is not there. */
+static plens_status hash_file(const plens_model *model, const char *name, uint64_t *hash,
+                              plens_error *error) {
+    const plens_allocator *allocator = &model->allocator;
+    char *path = plens__path_join(allocator, model->folder, name), *bytes;
+    size_t n_bytes;
+    if (path == NULL)
+        return plens__fail_memory(error, strlen(model->folder), "a path");
+    plens_status status = PLENS_OK;
+    if (plens__file_exists(path)) {
+        status = plens__file_load(allocator, path, &bytes, &n_bytes, error);
+        if (status == PLENS_OK) {
+            *hash = plens__hash(*hash, bytes, n_bytes);
+            plens__free(allocator, bytes);
+        }
+    }
+    plens__free(allocator, path);
+    return status;
+}
+
+plens_status plens_model_fingerprint(const plens_model *model, uint64_t *fingerprint,
+                                     plens_error *error) {
+    uint64_t hash = PLENS__HASH;
+    if (model == NULL || fingerprint == NULL)
+        return null_argument(error, "plens_model_fingerprint");
+    plens_status status = hash_file(model, "config.json", &hash, error);
+    if (status == PLENS_OK)
+        status = hash_file(model, "tokenizer.json", &hash, error);
+    if (status == PLENS_OK)
+        status = plens__checkpoint_fingerprint(&model->checkpoint, &hash, error);
+    if (status == PLENS_OK)
+        *fingerprint = hash;
+    return status;
+}
+
 static void view_tensor(const plens_model *model, const plens__tensor *from, plens_tensor *to) {
     const plens__file *shard = &model->checkpoint.shards[from->shard];
     *to = (plens_tensor){

@@ -174,6 +174,11 @@ typedef struct plens_model_info {
 
 void plens_model_describe(const plens_model *model, plens_model_info *info);
 
+/* Tells models apart without reading all of them: config.json, tokenizer.json, and of each shard
+ * its size, its header and the first bytes of its tensors. Errors: IO, MEMORY. */
+plens_status plens_model_fingerprint(const plens_model *model, uint64_t *fingerprint,
+                                     plens_error *error);
+
 /* A tensor of the checkpoint as it lies in its file: row-major, little-endian, maybe unaligned. */
 typedef struct plens_tensor {
     const char *name;
@@ -458,6 +463,25 @@ typedef struct plens_progress {
  * PLENS_CANCELLED. */
 typedef int plens_progress_fn(void *user, const plens_progress *progress);
 
+/* A run that can go on after it was ended, from the last state that its caller has kept. The same
+ * prompts and options give the same bits then, in any number of interruptions; threads, instruction
+ * set and memory may be others. Nothing of what was handed to hooks and the lens before that state
+ * is handed out again: keep it with the state. */
+typedef struct plens_saver {
+    /* Asked at the end of each block and part. 1: the state, n_bytes, follows; 0: not now. NULL:
+     * never. */
+    int (*begin)(void *user, const plens_progress *progress, uint64_t n_bytes);
+    /* Its bytes, in order. Returns 0; anything else abandons this state, not the run. */
+    int (*write)(void *user, const void *bytes, size_t n_bytes);
+    void (*end)(void *user, int complete);
+    /* NULL: the run begins at its beginning. Otherwise it goes on: this hands over the next n_bytes
+     * of the state kept. Returns 0, or anything else if there are no more. A state of another run
+     * is PLENS_ERROR_FORMAT, as far as shape, precision, prompts and lens tell; whether the weights
+     * are the same is for the caller to know (plens_model_fingerprint). */
+    int (*read)(void *user, void *bytes, size_t n_bytes);
+    void *user;
+} plens_saver;
+
 typedef struct plens_run_options {
     const plens_hook *hooks; /* [n_hooks] */
     size_t n_hooks;
@@ -466,6 +490,7 @@ typedef struct plens_run_options {
     void *progress_user;
     int no_sharing;  /* 1: compute common prefixes once for each prompt (same bits, slower) */
     uint64_t memory; /* budget of this run in bytes; 0: the context's */
+    const plens_saver *saver; /* NULL: none */
 } plens_run_options;
 
 /* Runs the prompts through the model, layer by layer, the whole batch together; weights are read

@@ -29,6 +29,13 @@ int plens__mul_u64(uint64_t a, uint64_t b, uint64_t *out) {
     return 1;
 }
 
+uint64_t plens__hash(uint64_t hash, const void *bytes, size_t n) {
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < n; i++)
+        hash = (hash ^ at[i]) * 0x100000001B3u;
+    return hash;
+}
+
 /* ---- memory ---- */
 
 /* Lies directly in front of the aligned block: what the hook must be given to free it. */

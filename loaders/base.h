@@ -24,6 +24,11 @@ int plens__add(size_t a, size_t b, size_t *out);
 int plens__mul(size_t a, size_t b, size_t *out);
 int plens__mul_u64(uint64_t a, uint64_t b, uint64_t *out);
 
+/* FNV-1a, 64 bits [Fowler, Noll, Vo; RFC 9923]; begin with PLENS__HASH. Tells inputs apart that
+ * nobody forges. */
+#define PLENS__HASH 0xCBF29CE484222325u
+uint64_t plens__hash(uint64_t hash, const void *bytes, size_t n);
+
 /* Writes the story into *error (which may be NULL) and returns status. Control bytes and bytes
  * that are no UTF-8 among the formatted text come out as \xHH; too long a text ends in "...". */
 plens_status plens__fail(plens_error *error, plens_status status, const char *format, ...)

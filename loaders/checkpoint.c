@@ -302,3 +302,43 @@ void plens__tensor_forget(const plens__checkpoint *checkpoint, const plens__tens
                           uint64_t from, size_t n) {
     plens__file_forget(&checkpoint->shards[tensor->shard], tensor->offset + from, n);
 }
+
+/* Reads [from, from + n) of a file in pieces into the hash. */
+static plens_status hash_bytes(const plens__file *file, uint64_t from, uint64_t n, uint64_t *hash,
+                               plens_error *error) {
+    char bytes[4096];
+    while (n > 0) {
+        size_t step = n < sizeof bytes ? (size_t)n : sizeof bytes;
+        plens_status status = plens__file_read(file, from, step, bytes, error);
+        if (status != PLENS_OK)
+            return status;
+        *hash = plens__hash(*hash, bytes, step);
+        from += step;
+        n -= step;
+    }
+    return PLENS_OK;
+}
+
+plens_status plens__checkpoint_fingerprint(const plens__checkpoint *checkpoint, uint64_t *hash,
+                                           plens_error *error) {
+    enum { SAMPLE = 256 }; /* bytes of a tensor: those of two trainings differ somewhere in these */
+    uint64_t found = *hash;
+    plens_status status = PLENS_OK;
+    for (size_t i = 0; i < checkpoint->n_shards && status == PLENS_OK; i++) {
+        const plens__file *shard = &checkpoint->shards[i];
+        uint64_t header = shard->n_bytes; /* ends where the first tensor begins */
+        for (size_t t = 0; t < checkpoint->n_tensors; t++)
+            if (checkpoint->tensors[t].shard == i && checkpoint->tensors[t].offset < header)
+                header = checkpoint->tensors[t].offset;
+        found = plens__hash(found, &shard->n_bytes, sizeof shard->n_bytes);
+        status = hash_bytes(shard, 0, header, &found, error);
+    }
+    for (size_t t = 0; t < checkpoint->n_tensors && status == PLENS_OK; t++) {
+        const plens__tensor *tensor = &checkpoint->tensors[t];
+        uint64_t n = tensor->n_bytes < SAMPLE ? tensor->n_bytes : SAMPLE;
+        status = hash_bytes(&checkpoint->shards[tensor->shard], tensor->offset, n, &found, error);
+    }
+    if (status == PLENS_OK)
+        *hash = found;
+    return status;
+}

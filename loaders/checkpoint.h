@@ -45,6 +45,11 @@ plens_status plens__tensor_read(const plens__checkpoint *checkpoint, const plens
 void plens__tensor_forget(const plens__checkpoint *checkpoint, const plens__tensor *tensor,
                           uint64_t from, size_t n);
 
+/* Mixes into *hash what tells checkpoints apart without reading them whole: each shard's size and
+ * header, and the first bytes of each tensor. Plain reads. */
+plens_status plens__checkpoint_fingerprint(const plens__checkpoint *checkpoint, uint64_t *hash,
+                                           plens_error *error);
+
 /* One safetensors file's header: tensors are added to *tensors in the order of their offsets (an
  * array from the allocator, grown as needed; names and shapes in arena). Also for dumps (audit). */
 plens_status plens__safetensors_parse(plens__arena *arena, plens__file *file, uint32_t shard,

@@ -5,18 +5,23 @@
 
 #include <string.h>
 
+plens_progress plens__pass_standing(const plens__pass *pass) {
+    plens_progress progress = {pass->part, pass->n_parts, pass->layer, pass->model->config.n_layers,
+                               1};
+    if (pass->work_done < pass->work_all)
+        progress.fraction = pass->work_done / pass->work_all;
+    return progress;
+}
+
 plens_status plens__pass_progress(plens__pass *pass, double work, plens_error *error) {
     pass->work_done += work;
     if (pass->options->progress == NULL)
         return PLENS_OK;
-    size_t n_layers = pass->model->config.n_layers;
-    plens_progress progress = {pass->part, pass->n_parts, pass->layer, n_layers, 1};
-    if (pass->work_done < pass->work_all)
-        progress.fraction = pass->work_done / pass->work_all;
+    plens_progress progress = plens__pass_standing(pass);
     if (pass->options->progress(pass->options->progress_user, &progress) == 0)
         return PLENS_OK;
     return plens__fail(error, PLENS_CANCELLED, "cancelled at layer %zu of %zu", pass->layer,
-                       n_layers);
+                       progress.n_layers);
 }
 
 /* ---- hooks ---- */

@@ -54,6 +54,9 @@ typedef struct plens__pass {
     double work_done, work_all; /* in multiply-adds, of the whole run */
 } plens__pass;
 
+/* How far the run is. */
+plens_progress plens__pass_standing(const plens__pass *pass);
+
 /* Adds work to what is done and asks the caller whether to go on. */
 plens_status plens__pass_progress(plens__pass *pass, double work, plens_error *error);
 

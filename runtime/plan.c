@@ -159,14 +159,36 @@ static void note_bytes(plens__plan *plan, size_t bytes) {
     plan->largest = plan->n_parts - 1;
 }
 
+/* Makes the part in which a saved run stood the first one. */
+static int cut_as_before(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
+                         const plens__standing *standing, plens__plan *plan) {
+    plens__part *part = plan->parts;
+    size_t bytes;
+    if (standing->layer == 0 || standing->count == 0)
+        return 0;
+    memset(part, 0, sizeof *part);
+    part->first = standing->first;
+    for (size_t i = part->first; i < part->first + standing->count; i++)
+        plens__batch_size_add(&part->size, plan->leaves, i, i == part->first,
+                              prompts[plan->leaves[i].prompt].n_targets,
+                              !pass->options->no_sharing);
+    if (part->size.n_rows != standing->n_rows || !fits(pass, prompts, &part->size, memory, &bytes))
+        return 0;
+    plan->n_parts = 1;
+    note_bytes(plan, bytes);
+    return 1;
+}
+
 /* Leaves go into the part in hand as long as it fits; neighbours share prefixes, so no other cut
  * needs fewer parts by much. */
 static plens_status cut_parts(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
-                              size_t n_prompts, plens__plan *plan, plens_error *error) {
+                              size_t n_prompts, const plens__standing *standing, plens__plan *plan,
+                              plens_error *error) {
     int share = !pass->options->no_sharing;
     plens__part *last = NULL;
     plan->n_parts = plan->n_bytes = plan->largest = 0;
-    for (size_t i = 0; i < n_prompts; i++) {
+    plan->resumed = cut_as_before(pass, memory, prompts, standing, plan);
+    for (size_t i = standing->first + (plan->resumed ? standing->count : 0); i < n_prompts; i++) {
         size_t bytes, n_targets = prompts[plan->leaves[i].prompt].n_targets;
         if (last != NULL) {
             plens__batch_size grown = last->size;
@@ -196,23 +218,25 @@ static plens_status cut_parts(const plens__pass *pass, uint64_t memory, const pl
 /* With buffers for two blocks the next one is read while this one computes; with one there may be
  * room for fewer parts, or for any at all. */
 static plens_status cut_best(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
-                             size_t n_prompts, plens__plan *plan, plens_error *error) {
+                             size_t n_prompts, const plens__standing *standing, plens__plan *plan,
+                             plens_error *error) {
     plens__pass like = *pass;
     like.weights.n_slots = plan->n_slots = 2;
-    plens_status status = cut_parts(&like, memory, prompts, n_prompts, plan, NULL);
-    if (status == PLENS_OK && plan->n_parts == 1)
+    plens_status status = cut_parts(&like, memory, prompts, n_prompts, standing, plan, NULL);
+    if (status == PLENS_OK && plan->n_parts <= 1)
         return status;
     size_t n_parts = plan->n_parts;
     like.weights.n_slots = plan->n_slots = 1;
-    plens_status single = cut_parts(&like, memory, prompts, n_prompts, plan, error);
+    plens_status single = cut_parts(&like, memory, prompts, n_prompts, standing, plan, error);
     if (status != PLENS_OK || plan->n_parts < n_parts)
         return single;
     like.weights.n_slots = plan->n_slots = 2;
-    return cut_parts(&like, memory, prompts, n_prompts, plan, error);
+    return cut_parts(&like, memory, prompts, n_prompts, standing, plan, error);
 }
 
 plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
-                              size_t n_prompts, plens__plan *plan, plens_error *error) {
+                              size_t n_prompts, const plens__standing *standing, plens__plan *plan,
+                              plens_error *error) {
     memset(plan, 0, sizeof *plan);
     plan->allocator = pass->engine->allocator;
     plan->leaves = plens__alloc_array(&plan->allocator, n_prompts, sizeof *plan->leaves);
@@ -230,7 +254,7 @@ plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const pl
                               0,
                               plens__written_positions(pass->options, i, prompts[i].n_ids)};
         plens__leaves_sort(plan->leaves, n_prompts);
-        status = cut_best(pass, memory, prompts, n_prompts, plan, error);
+        status = cut_best(pass, memory, prompts, n_prompts, standing, plan, error);
     }
     if (status != PLENS_OK)
         plens__plan_free(plan);

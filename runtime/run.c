@@ -54,6 +54,12 @@ static plens_status check_options(const plens__engine *engine, const plens_model
 
 /* ---- the pass ---- */
 
+/* The prompts as the caller has them. */
+typedef struct caller {
+    const plens_prompt *prompts;
+    size_t n_prompts;
+} caller;
+
 plens__operand plens__pass_operand(const plens__pass *pass, const float *x, size_t ldx,
                                    size_t n_rows, size_t n_in) {
     return plens__operand_make(pass->engine, pass->product, x, ldx, n_rows, n_in, pass->packed);
@@ -87,7 +93,27 @@ static plens_status run_layer(plens__pass *pass, plens_error *error) {
     return status;
 }
 
-static plens_status run_part(plens__pass *pass, plens__leaf *leaves, plens_error *error) {
+/* The rows as they are before the first block that is still to come. */
+static plens_status begin_rows(plens__pass *pass, const plens__standing *standing,
+                               plens_error *error) {
+    pass->weights.first_block = standing->layer;
+    plens_status status = plens__weights_begin(&pass->weights, error);
+    if (status != PLENS_OK)
+        return status;
+    if (standing->layer > 0) {
+        status = plens__resume_rows(pass, standing, error);
+        if (status == PLENS_OK && standing->layer == pass->model->config.n_layers)
+            plens__pass_capture(pass, standing->layer); /* of x, as it was */
+        return status;
+    }
+    status = plens__weights_embed(&pass->weights, pass->batch.tokens, pass->batch.size.n_rows,
+                                  pass->x, error);
+    return status == PLENS_OK ? show_all(pass, PLENS_EMBED, 0, error) : status;
+}
+
+/* A part whose blocks 1..standing.layer are done. */
+static plens_status run_part(plens__pass *pass, const caller *c, plens__leaf *leaves,
+                             plens__standing standing, plens_error *error) {
     size_t n_layers = pass->model->config.n_layers;
     int all = plens__plan_needs_all_rows(pass->options, n_layers);
     plens__batch_build(&pass->batch, leaves, !pass->options->no_sharing);
@@ -95,14 +121,15 @@ static plens_status run_part(plens__pass *pass, plens__leaf *leaves, plens_error
     if (pass->lens.options != NULL)
         plens__lens_begin(&pass->lens, &pass->batch);
     plens__guarded(rotary_task, pass);
-    plens_status status = plens__weights_begin(&pass->weights, error);
-    if (status == PLENS_OK)
-        status = plens__weights_embed(&pass->weights, pass->batch.tokens, pass->batch.size.n_rows,
-                                      pass->x, error);
-    if (status == PLENS_OK)
-        status = show_all(pass, PLENS_EMBED, 0, error);
-    for (pass->layer = 1; pass->layer <= n_layers && status == PLENS_OK; pass->layer++)
+    plens_status status = begin_rows(pass, &standing, error);
+    standing.n_rows = pass->batch.size.n_rows;
+    while (standing.layer < n_layers && status == PLENS_OK) {
+        pass->layer = ++standing.layer;
         status = run_layer(pass, error);
+        if (status == PLENS_OK)
+            plens__resume_save(pass, c->prompts, c->n_prompts, &standing);
+    }
+    pass->layer = n_layers + 1;
     if (status == PLENS_OK)
         status = plens__pass_output(pass, error);
     if (status == PLENS_OK)
@@ -110,8 +137,24 @@ static plens_status run_part(plens__pass *pass, plens__leaf *leaves, plens_error
     return status;
 }
 
-static plens_status run_parts(plens__pass *pass, const plens_prompt *prompts, plens__plan *plan,
-                              plens_error *error) {
+/* What a saved run has done already counts as done. */
+static void count_work(plens__pass *pass, const plens__plan *plan, const plens__standing *standing,
+                       const plens_prompt *prompts) {
+    plens__batch_size done = {0};
+    for (size_t i = 0; i < standing->first; i++)
+        plens__batch_size_add(&done, plan->leaves, i, i == 0,
+                              prompts[plan->leaves[i].prompt].n_targets,
+                              !pass->options->no_sharing);
+    pass->work_done = pass->work_all = plens__part_work(pass, &done);
+    for (size_t i = 0; i < plan->n_parts; i++)
+        pass->work_all += plens__part_work(pass, &plan->parts[i].size);
+    if (plan->resumed) /* about: the lens weighs as much as a block here */
+        pass->work_done += plens__part_work(pass, &plan->parts[0].size) * (double)standing->layer /
+                           (double)(pass->model->config.n_layers + 1);
+}
+
+static plens_status run_parts(plens__pass *pass, const caller *c, plens__plan *plan,
+                              const plens__standing *standing, plens_error *error) {
     char *base = plens__alloc(&plan->allocator, plan->n_bytes);
     if (base == NULL)
         return plens__fail_memory(error, plan->n_bytes, "the run's workspace");
@@ -119,14 +162,20 @@ static plens_status run_parts(plens__pass *pass, const plens_prompt *prompts, pl
                               ? PLENS_OK
                               : plens__reader_open(&plan->allocator, &pass->weights.reader, error);
     pass->n_parts = plan->n_parts;
-    for (size_t i = 0; i < plan->n_parts; i++)
-        pass->work_all += plens__part_work(pass, &plan->parts[i].size);
+    count_work(pass, plan, standing, c->prompts);
     for (size_t i = 0; i < plan->n_parts && status == PLENS_OK; i++) {
+        const plens__part *part = &plan->parts[i];
+        plens__standing at = {part->first, part->size.n_prompts, 0, 0};
         plens__carver carver = {base, 0, 0};
         plens__weights_rest(&pass->weights);
-        plens__plan_carve(pass, prompts, &plan->parts[i].size, &carver);
+        plens__plan_carve(pass, c->prompts, &part->size, &carver);
         pass->part = i + 1;
-        status = run_part(pass, plan->leaves + plan->parts[i].first, error);
+        pass->layer = 1;
+        if (i == 0 && plan->resumed)
+            at = *standing;
+        else if (part->first > 0)
+            plens__resume_save(pass, c->prompts, c->n_prompts, &at);
+        status = run_part(pass, c, plan->leaves + part->first, at, error);
     }
     plens__reader_close(pass->weights.reader);
     plens__free(&plan->allocator, base);
@@ -154,8 +203,8 @@ static plens_status check_precision(plens_precision precision, const plens_model
 
 static plens_status begin(const plens__engine *engine, uint64_t memory, const plens_model *model,
                           const plens_prompt *prompts, size_t n_prompts,
-                          const plens_run_options *options, plens__pass *pass, plens__plan *plan,
-                          plens_error *error) {
+                          const plens_run_options *options, plens__pass *pass,
+                          plens__standing *standing, plens__plan *plan, plens_error *error) {
     plens_status status = plens__prompts_check(model, prompts, n_prompts, error);
     if (status == PLENS_OK)
         status = check_options(engine, model, prompts, n_prompts, options, error);
@@ -171,7 +220,9 @@ static plens_status begin(const plens__engine *engine, uint64_t memory, const pl
     pass->options = options;
     if (options->memory != 0)
         memory = options->memory;
-    status = plens__plan_make(pass, memory, prompts, n_prompts, plan, error);
+    status = plens__resume_begin(pass, prompts, n_prompts, standing, error);
+    if (status == PLENS_OK)
+        status = plens__plan_make(pass, memory, prompts, n_prompts, standing, plan, error);
     if (status != PLENS_OK)
         return status;
     pass->weights.n_slots = plan->n_slots;
@@ -184,11 +235,14 @@ plens_status plens__run(const plens__engine *engine, uint64_t memory, const plen
                         const plens_run_options *options, plens_error *error) {
     plens__pass pass;
     plens__plan plan;
+    plens__standing standing;
+    const caller c = {prompts, n_prompts};
     plens_status status =
-        begin(engine, memory, model, prompts, n_prompts, options, &pass, &plan, error);
+        begin(engine, memory, model, prompts, n_prompts, options, &pass, &standing, &plan, error);
     if (status != PLENS_OK)
         return status;
-    status = run_parts(&pass, prompts, &plan, error);
+    if (plan.n_parts > 0) /* else the saved run had nothing left to do */
+        status = run_parts(&pass, &c, &plan, &standing, error);
     plens__plan_free(&plan);
     return status;
 }
@@ -209,8 +263,11 @@ plens_status plens__run_plan(const plens__engine *engine, uint64_t memory, const
                              plens_error *error) {
     plens__pass pass;
     plens__plan plan;
+    plens__standing standing;
+    plens_run_options whole = *options;
+    whole.saver = NULL; /* what all of the run takes */
     plens_status status =
-        begin(engine, memory, model, prompts, n_prompts, options, &pass, &plan, error);
+        begin(engine, memory, model, prompts, n_prompts, &whole, &pass, &standing, &plan, error);
     if (status != PLENS_OK)
         return status;
     plens__carver staging = {NULL, 0, 0}, states = {NULL, 0, 0};

@@ -220,12 +220,12 @@ static plens_status take(plens__weights *weights, plens__load what, size_t *slot
 plens_status plens__weights_begin(plens__weights *weights, plens_error *error) {
     float *at = weights->final_norm;
     const float *vector;
-    plens__load first = {.kind = PLENS__LOAD_BLOCK, .n = 1};
+    plens__load first = {.kind = PLENS__LOAD_BLOCK, .first = weights->first_block, .n = 1};
     plens__weights_rest(weights);
     plens_status status =
         read_vector(weights, weights->model->layout.final_norm, &at, &vector, error);
     first.slot = weights->n_slots < 2 ? 0 : 1 - weights->block_slot;
-    if (status == PLENS_OK)
+    if (status == PLENS_OK && first.first < weights->model->config.n_layers)
         read_ahead(weights, &first);
     return status;
 }

@@ -40,6 +40,7 @@ typedef struct plens__load {
 
 typedef struct plens__weights {
     const plens_model *model;
+    size_t first_block;    /* that plens__weights_begin begins with, from 0 */
     size_t n_slots;        /* 0 or 1: nothing is read ahead; 2 */
     plens__reader *reader; /* NULL: nothing is read ahead */
     int forget;            /* 1: the system need not keep in its cache what has been read */
