@@ -52,10 +52,13 @@ int heatmap_add(heatmap *map, const char *persona, char *text, int32_t *ids, siz
 
 /* ---- The run ---- */
 
-static size_t offset_of(const heatmap *map, const heatmap_panel *panel, size_t position,
-                        size_t layer) {
-    return ((position - panel->first_position) * map->n_layers + layer - map->first_layer) *
-           map->top_k;
+size_t heatmap_site(const heatmap *map, const heatmap_panel *panel, size_t position, size_t layer) {
+    return (position - panel->first_position) * map->n_layers + layer - map->first_layer;
+}
+
+static void copy(void *to, size_t site, const void *from, size_t count, size_t size) {
+    if (count > 0)
+        memcpy((char *)to + site * count * size, from, count * size);
 }
 
 /* A plens_lens_fn. */
@@ -71,8 +74,12 @@ static int keep(void *user, const plens_lens_result *found) {
         map->bad_layer = found->layer;
         return 1;
     }
-    memcpy(panel->tokens + offset_of(map, panel, position, found->layer), found->top,
-           map->top_k * sizeof *found->top);
+    size_t site = heatmap_site(map, panel, position, found->layer);
+    copy(panel->tokens, site, found->top, map->top_k, sizeof *found->top);
+    copy(panel->targets, site, found->targets, map->n_targets, sizeof *found->targets);
+    copy(panel->groups, site, found->groups, map->n_groups, sizeof *found->groups);
+    panel->entropy[site] = found->entropy;
+    panel->kl[site] = found->kl;
     panel->final_ids[position - panel->first_position] = found->final_top.id;
     return 0;
 }
@@ -91,18 +98,28 @@ static int check_layers(heatmap *map) {
     return EXIT_DONE;
 }
 
-static plens_prompt *make_prompts(heatmap *map, plens_positions *positions) {
+plens_positions heatmap_positions(const heatmap *map) {
+    for (size_t i = 0; i < map->n_panels; i++)
+        if (map->panels[i].first_position + 1 != map->panels[i].n_ids)
+            return PLENS_POSITIONS_ALL;
+    return PLENS_POSITIONS_LAST;
+}
+
+static plens_prompt *make_prompts(heatmap *map) {
     plens_prompt *prompts = allocate(map->n_panels, sizeof *prompts);
-    *positions = PLENS_POSITIONS_LAST;
     for (size_t i = 0; i < map->n_panels; i++) {
         heatmap_panel *panel = &map->panels[i];
         prompts[i].ids = panel->ids;
         prompts[i].n_ids = panel->n_ids;
-        panel->tokens =
-            allocate(panel->n_positions * map->n_layers * map->top_k, sizeof *panel->tokens);
+        prompts[i].targets = map->targets;
+        prompts[i].n_targets = map->n_targets;
+        size_t n_sites = panel->n_positions * map->n_layers;
+        panel->tokens = allocate(n_sites * map->top_k, sizeof *panel->tokens);
+        panel->targets = allocate(n_sites * map->n_targets, sizeof *panel->targets);
+        panel->groups = allocate(n_sites * map->n_groups, sizeof *panel->groups);
+        panel->entropy = allocate(n_sites, sizeof *panel->entropy);
+        panel->kl = allocate(n_sites, sizeof *panel->kl);
         panel->final_ids = allocate(panel->n_positions, sizeof *panel->final_ids);
-        if (panel->first_position + 1 != panel->n_ids)
-            *positions = PLENS_POSITIONS_ALL;
     }
     return prompts;
 }
@@ -121,8 +138,12 @@ int heatmap_run(heatmap *map) {
     lens.top_k = map->top_k;
     lens.first_layer = map->first_layer;
     lens.last_layer = heatmap_last_layer(map);
+    lens.positions = heatmap_positions(map);
+    lens.kl = map->wants_kl;
+    lens.groups = map->groups;
+    lens.n_groups = map->n_groups;
     options.lens = &lens;
-    plens_prompt *prompts = make_prompts(map, &lens.positions);
+    plens_prompt *prompts = make_prompts(map);
     plens_status status = session_run(map->s, prompts, map->n_panels, &options, NULL, &error);
     free(prompts);
     if (map->bad_layer != 0)
@@ -136,7 +157,7 @@ int heatmap_run(heatmap *map) {
 
 const plens_lens_token *heatmap_tokens(const heatmap *map, const heatmap_panel *panel,
                                        size_t position, size_t layer) {
-    return panel->tokens + offset_of(map, panel, position, layer);
+    return panel->tokens + heatmap_site(map, panel, position, layer) * map->top_k;
 }
 
 size_t heatmap_last_layer(const heatmap *map) {
@@ -169,6 +190,10 @@ void heatmap_free(heatmap *map) {
         free(map->panels[i].ids);
         free(map->panels[i].tokens);
         free(map->panels[i].final_ids);
+        free(map->panels[i].targets);
+        free(map->panels[i].groups);
+        free(map->panels[i].entropy);
+        free(map->panels[i].kl);
     }
     free(map->panels);
     free(map->title);

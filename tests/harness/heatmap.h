@@ -13,6 +13,9 @@ typedef struct heatmap_panel {
     size_t first_position, n_positions; /* those of the map */
     plens_lens_token *tokens;           /* [n_positions, n_layers, top_k] by falling probability */
     int32_t *final_ids;                 /* [n_positions] the top token of the model's last layer */
+    float *entropy, *kl;                /* [n_positions, n_layers]; kl 0 unless asked for */
+    plens_lens_token *targets;          /* [n_positions, n_layers, n_targets] */
+    float *groups;                      /* [n_positions, n_layers, n_groups] */
 } heatmap_panel;
 
 typedef struct heatmap {
@@ -22,6 +25,11 @@ typedef struct heatmap {
     size_t n_panels;
     size_t first_layer, n_layers, top_k;       /* n_layers 0, or top_k more than there are: all */
     size_t bad_panel, bad_position, bad_layer; /* bad_layer 0: every number was finite */
+    int wants_kl;
+    const int32_t *targets; /* [n_targets] tokens to be looked at everywhere */
+    size_t n_targets;
+    const plens_group *groups; /* [n_groups] whose probability is added up everywhere */
+    size_t n_groups;
 } heatmap;
 
 /* Positions of a prompt as they can be asked for: "last", "last:8", "all", "3-9". */
@@ -46,6 +54,12 @@ int heatmap_run(heatmap *map);
 /* [top_k] at one of the map's positions (from 0 in the prompt) and layers. */
 const plens_lens_token *heatmap_tokens(const heatmap *map, const heatmap_panel *panel,
                                        size_t position, size_t layer);
+
+/* Where a position and layer come in a panel's [n_positions, n_layers]. */
+size_t heatmap_site(const heatmap *map, const heatmap_panel *panel, size_t position, size_t layer);
+
+/* PLENS_POSITIONS_LAST if no panel shows more. */
+plens_positions heatmap_positions(const heatmap *map);
 
 size_t heatmap_last_layer(const heatmap *map);
 

@@ -10,25 +10,32 @@
 /* ---- TSV ---- */
 
 static void write_place(output *out, const heatmap *map, size_t panel, size_t position,
-                        size_t layer) {
+                        size_t layer, lens_columns columns) {
     const plens_lens_token *tokens = heatmap_tokens(map, &map->panels[panel], position, layer);
+    size_t site = heatmap_site(map, &map->panels[panel], position, layer);
     for (size_t k = 0; k < map->top_k; k++) {
         if (map->n_panels > 1)
             output_format(out, "%zu\t", panel + 1);
         output_format(out, "%zu\t%zu\t%zu\t%ld\t", position, layer, k + 1, (long)tokens[k].id);
         output_token(out, map->s->tokenizer, tokens[k].id);
-        output_format(out, "\t%.9g\n", (double)tokens[k].prob);
+        output_format(out, "\t%.9g", (double)tokens[k].prob);
+        if (columns.entropy)
+            output_format(out, "\t%.9g", (double)map->panels[panel].entropy[site]);
+        if (columns.kl)
+            output_format(out, "\t%.9g", (double)map->panels[panel].kl[site]);
+        output_format(out, "\n");
     }
 }
 
-void lens_tsv(output *out, const heatmap *map) {
-    output_format(out, "%sposition\tlayer\trank\ttoken_id\ttoken\tprob\n",
-                  map->n_panels > 1 ? "prompt\t" : "");
+void lens_tsv(output *out, const heatmap *map, lens_columns columns) {
+    output_format(out, "%sposition\tlayer\trank\ttoken_id\ttoken\tprob%s%s\n",
+                  map->n_panels > 1 ? "prompt\t" : "", columns.entropy ? "\tentropy" : "",
+                  columns.kl ? "\tkl" : "");
     for (size_t i = 0; i < map->n_panels; i++) {
         const heatmap_panel *panel = &map->panels[i];
         for (size_t k = 0; k < panel->n_positions * map->n_layers; k++)
             write_place(out, map, i, panel->first_position + k / map->n_layers,
-                        map->first_layer + k % map->n_layers);
+                        map->first_layer + k % map->n_layers, columns);
     }
 }
 

@@ -7,8 +7,13 @@
 #include "tests/harness/palette.h"
 #include "tests/harness/terminal.h"
 
-/* Columns: prompt (from 1, if there are several), position, layer, rank, token_id, token, prob. */
-void lens_tsv(output *out, const heatmap *map);
+typedef struct lens_columns {
+    int entropy, kl;
+} lens_columns;
+
+/* Columns: prompt (from 1, if there are several), position, layer, rank, token_id, token, prob, and
+ * those asked for, which are a layer's and stand in all of its rows. */
+void lens_tsv(output *out, const heatmap *map, lens_columns columns);
 
 typedef struct lens_colours {
     palette palette;
