@@ -15,6 +15,7 @@ enum { N_POINTS = PLENS_LOGITS + 1 };
 
 typedef struct hook_golden {
     const char *name; /* of the model */
+    plens_precision precision;
     plens_context *context;
     plens_model *model;
     plens_model_info info;
@@ -63,8 +64,9 @@ static inline void hook_golden_close(hook_golden *g) {
 }
 
 /* NULL, or why this golden cannot be compared here; *absent if its model is not on this machine. */
-static inline const char *hook_golden_open(const char *name, hook_golden *g, int *absent) {
-    static const plens_options options = {.precision = PLENS_PRECISION_F32};
+static inline const char *hook_golden_open(const char *name, plens_precision precision,
+                                           hook_golden *g, int *absent) {
+    const plens_options options = {.precision = precision};
     static plens_error error;
     char folder[512], path[512];
     const char *smollm2 = getenv("PLENS_SMOLLM2");
@@ -72,6 +74,7 @@ static inline const char *hook_golden_open(const char *name, hook_golden *g, int
     memset(g, 0, sizeof *g);
     g->arena.allocator = &heap;
     g->name = name;
+    g->precision = precision;
     *absent = large && smollm2 == NULL;
     if (*absent)
         return "set PLENS_SMOLLM2 to a folder with SmolLM2-135M";

@@ -8,7 +8,8 @@ static hook_golden now;
 
 static void opens(void) {
     int absent;
-    const char *name = now.name, *problem = hook_golden_open(name, &now, &absent);
+    const char *name = now.name,
+               *problem = hook_golden_open(name, PLENS_PRECISION_F32, &now, &absent);
     if (absent)
         SKIP("%s: %s", name, problem);
     CHECK_THAT(problem == NULL, "%s: %s", name, problem);
