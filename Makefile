@@ -107,4 +107,5 @@ install: all
 clean:
 	rm -rf $(BUILD)
 
+-include $(EXAMPLES:%.c=$(BUILD)/objects/cxx/%.d)
 -include $(patsubst %.o,%.d,$(call objects,$(LIBRARY) $(HARNESS) $(UNIT) $(EXAMPLES) $(wildcard bench/*.c)))
