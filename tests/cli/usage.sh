@@ -59,9 +59,9 @@ wrong "--model DIR is missing" info
 wrong "--model DIR is missing" tokenize
 wrong "--model DIR is missing" score --data q.tsv
 
-for option in --resume; do
-    wrong "this version has no $option" score --model "$model" "$option" 1/2
-done
+wrong "--resume needs --out" score --model "$model" --data q.tsv --resume
+wrong "give one of them" score --model "$model" --data q.tsv --out o --resume --force
+wrong "--checkpoint takes" score --model "$model" --data q.tsv --out o --checkpoint soon
 wrong "--data FILE is missing" score --model "$model"
 wrong "'neither'" score --model "$model" --data q.tsv --condition neither
 wrong "'bare'" score --model "$model" --data q.tsv --gold-form bare

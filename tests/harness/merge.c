@@ -1,11 +1,11 @@
 /* plens merge: the results of all shards of a score, joined into the bytes that one machine would
  * have written. Nothing is computed again but the summary. */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "tests/harness/commands.h"
+#include "tests/harness/input.h"
 #include "tests/harness/score_files.h"
 #include "tests/harness/system.h"
 
@@ -55,29 +55,10 @@ typedef struct merge {
 
 /* ---- reading ---- */
 
-/* All of a file with a zero behind it. */
-static int read_text(const char *path, char **bytes, size_t *count) {
-    FILE *file = fopen(path, "rb");
-    if (file == NULL)
-        return fail_input("%s: cannot be read: %s; is the shard finished?", path, strerror(errno));
-    size_t capacity = 65536, n;
-    *bytes = allocate(capacity, 1);
-    *count = 0;
-    while ((n = fread(*bytes + *count, 1, capacity - *count - 1, file)) > 0) {
-        *count += n;
-        if (capacity - *count < 2)
-            *bytes = reallocate(*bytes, capacity *= 2, 1);
-    }
-    int reason = ferror(file) ? errno : 0;
-    fclose(file);
-    (*bytes)[*count] = '\0';
-    return reason == 0 ? EXIT_DONE : fail_input("%s: cannot be read: %s", path, strerror(reason));
-}
-
 static int read_lines(lines *l, const char *folder, const char *name) {
     size_t count;
     l->path = join(folder, "/", name, NULL);
-    int code = read_text(l->path, &l->bytes, &count);
+    int code = input_read(l->path, "", &l->bytes, &count);
     if (code != EXIT_DONE)
         return code;
     if (count == 0 || l->bytes[count - 1] != '\n' || strlen(l->bytes) != count)
@@ -94,23 +75,17 @@ static int read_lines(lines *l, const char *folder, const char *name) {
     return EXIT_DONE;
 }
 
-/* Cuts run.json before the machine's part. Strings hold no line feed, so the text below stands
- * nowhere else. */
 static int read_run_json(piece *p) {
-    static const char boundary[] = "\n  \"machine\": ";
     size_t count;
-    char *path = join(p->folder, "/run.json", NULL);
-    int code = read_text(path, &p->run_json, &count);
-    char *at = code == EXIT_DONE ? strstr(p->run_json, boundary) : NULL;
-    char *end = at == NULL ? NULL : strrchr(at, '}');
-    while (end != NULL && end > at && end[-1] == '\n')
+    char *path = join(p->folder, "/run.json", NULL), *machine = NULL, *end = NULL;
+    int code = input_read(path, "; is the shard finished?", &p->run_json, &count);
+    if (code == EXIT_DONE && input_cut_run_json(p->run_json, &machine))
+        end = strrchr(machine, '}');
+    while (end != NULL && end > machine && end[-1] == '\n')
         *--end = '\0'; /* the outer brace and the line feed in front of it */
-    if (code == EXIT_DONE && (end == NULL || end[-1] != '}'))
+    if (code == EXIT_DONE && (end == NULL || end == machine || end[-1] != '}'))
         code = fail_input("%s: expected a run of plens score", path);
-    if (code == EXIT_DONE) {
-        p->machine = at + sizeof boundary - 1;
-        *at = '\0';
-    }
+    p->machine = machine;
     free(path);
     return code;
 }

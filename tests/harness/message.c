@@ -57,7 +57,7 @@ int fail_stopped(void) {
     int signal = system_stop_signal();
     if (signal == 0)
         return 0;
-    say("stopped by %s; nothing was written", signal == 2 ? "Ctrl-C" : "a signal");
+    say("stopped by %s; no results were written", signal == 2 ? "Ctrl-C" : "a signal");
     return 128 + signal;
 }
 

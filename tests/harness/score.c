@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "tests/harness/commands.h"
-#include "tests/harness/score_files.h"
+#include "tests/harness/resume.h"
 #include "tests/harness/system.h"
 
 static const char usage[] =
@@ -17,6 +17,9 @@ static const char usage[] =
     "  --out DIR        where prompts.tsv, layers.tsv, summary.tsv and run.json go; without it\n"
     "                   the summary is printed\n"
     "  --force          replace results that DIR holds\n"
+    "  --resume         go on with a run that was ended, from the last checkpoint in DIR; begins\n"
+    "                   if there is none, and leaves a finished run as it is\n"
+    "  --checkpoint S   seconds between checkpoints, at least (60; 0: after every block)\n"
     "  --condition C    with, without or both (the default) the persona\n"
     "  --ratios R,...   shares of the layers, counted from the last (0.2,0.4,0.6,0.8,1)\n"
     "  --template FILE  TSV with the columns condition and template and the rows with and\n"
@@ -36,9 +39,10 @@ typedef struct score_options {
     common_options common;
     job_options jobs;
     option_texts data;
-    const char *out, *ratios, *shard_text;
+    const char *out, *ratios, *shard_text, *checkpoint;
+    uint64_t interval; /* seconds between checkpoints */
     shard shard;
-    int condition, force, for_people, plan;
+    int condition, force, resume, for_people, plan;
 } score_options;
 
 enum { RUN_WITH = 1, RUN_WITHOUT = 2 };
@@ -63,7 +67,8 @@ static int read_options(score_options *o, int argc, char **argv) {
         {"--gold-form", OPTION_CHOICE, &o->jobs.gold_form, gold_form_choices},
         {"--view", OPTION_FLAG, &o->for_people, NULL},
         {"--shard", OPTION_TEXT, &o->shard_text, NULL},
-        {"--resume", OPTION_LATER, NULL, NULL},
+        {"--resume", OPTION_FLAG, &o->resume, NULL},
+        {"--checkpoint", OPTION_TEXT, &o->checkpoint, NULL},
         {"--plan", OPTION_FLAG, &o->plan, NULL},
         COMMON_OPTIONS(o->common),
     };
@@ -79,6 +84,15 @@ static int read_options(score_options *o, int argc, char **argv) {
         return fail_usage("score", "--out takes a folder");
     if (code == OPTIONS_READ && o->shard_text != NULL && o->out == NULL)
         return fail_usage("score", "--shard needs --out DIR, a folder for each shard");
+    if (code == OPTIONS_READ && o->resume && o->out == NULL)
+        return fail_usage("score", "--resume needs --out DIR, the folder of the run");
+    if (code == OPTIONS_READ && o->resume && o->force)
+        return fail_usage("score", "--resume goes on, --force begins anew: give one of them");
+    o->interval = 60;
+    if (code == OPTIONS_READ && o->checkpoint != NULL &&
+        !parse_number(o->checkpoint, 1000000000, &o->interval))
+        return fail_usage("score", "--checkpoint takes a number of seconds, found '%s'",
+                          o->checkpoint);
     if (code == OPTIONS_READ && o->shard_text != NULL) {
         int found = shard_parse(&o->shard, o->shard_text);
         return found == EXIT_DONE ? code : found;
@@ -107,26 +121,56 @@ static int print_plan(session *s, const jobs *j) {
     return code != EXIT_DONE ? code : written;
 }
 
-/* Runs prepared jobs and writes what comes of them. */
-static int run_and_write(session *s, const score_options *o, score_report *r) {
-    scores results;
-    results_folder folder = {NULL, 0};
-    char *path = o->out != NULL ? shard_path(&o->shard, o->out) : NULL;
-    int code = path != NULL ? folder_prepare(&folder, path, o->force) : EXIT_DONE;
-    if (code != EXIT_DONE) {
-        free(path);
+/* Runs prepared jobs and writes what comes of them into the folder, with checkpoints. */
+static int run_into_folder(session *s, const score_options *o, score_report *r, scores *results,
+                           const char *path) {
+    results_folder folder = {path, 0};
+    checkpoint c;
+    plens_saver saver;
+    int state;
+    int code = checkpoint_open(&c, r, path, o->resume, o->force, (double)o->interval, &state);
+    if (code == EXIT_DONE && state == RUN_FINISHED) {
+        if (!s->options.quiet)
+            say("%s: the run is finished already", path);
+        checkpoint_remove(&c);
+        checkpoint_close(&c);
         return code;
     }
-    r->scores = &results;
-    code = scores_run(&results, s, r->jobs, r->ratios);
-    if (code == EXIT_DONE && o->out != NULL)
+    if (code == EXIT_DONE)
+        code = folder_prepare(&folder, path, o->force || o->resume);
+    if (code == EXIT_DONE)
+        code = checkpoint_begin(&c, results, o->resume, &saver);
+    if (code == EXIT_DONE)
+        code = scores_run(results, s, &saver);
+    if (code == EXIT_DONE)
         code = folder_write_score(&folder, r);
-    if (code == EXIT_DONE && (o->out == NULL || o->for_people))
-        code = print_result(r, o->for_people);
-    if (code != EXIT_DONE && o->out != NULL)
+    if (code == EXIT_DONE)
+        checkpoint_remove(&c);
+    else
         folder_undo(&folder);
+    if (code == EXIT_DONE && o->for_people)
+        code = print_result(r, 1);
+    if (code > 128)
+        checkpoint_tell(&c);
+    checkpoint_close(&c);
+    return code;
+}
+
+static int run_and_write(session *s, const score_options *o, score_report *r) {
+    scores results;
+    scores_make(&results, s, r->jobs, r->ratios);
+    r->scores = &results;
+    int code;
+    if (o->out != NULL) {
+        char *path = shard_path(&o->shard, o->out);
+        code = run_into_folder(s, o, r, &results, path);
+        free(path);
+    } else {
+        code = scores_run(&results, s, NULL);
+        if (code == EXIT_DONE)
+            code = print_result(r, o->for_people);
+    }
     scores_free(&results);
-    free(path);
     return code;
 }
 

@@ -44,6 +44,11 @@ int folder_prepare(results_folder *folder, const char *path, int force) {
     folder->path = path;
     folder->made = 0;
     int code = make_folders(folder);
+    for (size_t i = 0; i < N_NAMES && code == EXIT_DONE && force; i++) {
+        char *name = join(".", result_names[i], ".", NULL); /* of a run that was killed */
+        system_remove_files(path, name, ".tmp");
+        free(name);
+    }
     for (size_t i = 0; i < N_NAMES && code == EXIT_DONE && !force; i++) {
         char *file = join(path, "/", result_names[i], NULL);
         if (system_exists(file))

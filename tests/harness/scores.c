@@ -136,11 +136,12 @@ int scores_plan(output *out, session *s, const jobs *j) {
     return code;
 }
 
-static int run(scores *r, session *s, const plens_prompt *prompts) {
+static int run(scores *r, session *s, const plens_prompt *prompts, const plens_saver *saver) {
     plens_error error;
     plens_lens lens;
     plens_run_options options;
     set_lens(&options, &lens, r);
+    options.saver = saver;
     if (r->jobs->count == 0) { /* an empty shard */
         if (!s->options.quiet)
             say("no prompts fall to this shard");
@@ -160,7 +161,7 @@ static int run(scores *r, session *s, const plens_prompt *prompts) {
     return status != PLENS_OK ? fail_error(&error) : EXIT_DONE;
 }
 
-int scores_run(scores *r, session *s, const jobs *j, const ratio_list *ratios) {
+void scores_make(scores *r, const session *s, const jobs *j, const ratio_list *ratios) {
     size_t n_layers = s->info.n_layers;
     memset(r, 0, sizeof *r);
     r->jobs = j;
@@ -171,8 +172,11 @@ int scores_run(scores *r, session *s, const jobs *j, const ratio_list *ratios) {
     r->layers = allocate(j->count * n_layers, sizeof *r->layers);
     r->s = allocate(j->count * ratios->count, sizeof *r->s);
     r->ref_s = allocate(j->count * ratios->count, sizeof *r->ref_s);
-    plens_prompt *prompts = make_prompts(j);
-    int code = run(r, s, prompts);
+}
+
+int scores_run(scores *r, session *s, const plens_saver *saver) {
+    plens_prompt *prompts = make_prompts(r->jobs);
+    int code = run(r, s, prompts, saver);
     free(prompts);
     if (code == EXIT_DONE)
         compute_scores(r);

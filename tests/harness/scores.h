@@ -41,8 +41,11 @@ typedef struct scores {
     size_t bad_job, bad_layer; /* bad_layer 0: every number was finite */
 } scores;
 
-/* Runs the jobs. Returns EXIT_DONE or the exit status, the mistake said. Free in either case. */
-int scores_run(scores *r, session *s, const jobs *j, const ratio_list *ratios);
+/* Room for the results of all jobs, zero. */
+void scores_make(scores *r, const session *s, const jobs *j, const ratio_list *ratios);
+
+/* Runs the jobs; saver may be NULL. Returns EXIT_DONE or the exit status, the mistake said. */
+int scores_run(scores *r, session *s, const plens_saver *saver);
 void scores_free(scores *r);
 
 /* Prints what the jobs would take instead. */

@@ -5,6 +5,7 @@
 
 #include "tests/harness/system.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -89,6 +90,29 @@ FILE *system_create(const char *path) {
     if (file == NULL)
         close(descriptor);
     return file;
+}
+
+FILE *system_replace(const char *path) {
+    remove(path);
+    return system_create(path);
+}
+
+FILE *system_memory(char **bytes, size_t *count) {
+    return open_memstream(bytes, count);
+}
+
+void system_remove_files(const char *folder, const char *first, const char *last) {
+    size_t n_first = strlen(first), n_last = strlen(last);
+    DIR *list = opendir(folder);
+    for (struct dirent *entry; list != NULL && (entry = readdir(list)) != NULL;) {
+        const char *name = entry->d_name;
+        size_t length = strlen(name);
+        if (length >= n_first + n_last && strncmp(name, first, n_first) == 0 &&
+            strcmp(name + length - n_last, last) == 0)
+            unlinkat(dirfd(list), name, 0);
+    }
+    if (list != NULL)
+        closedir(list);
 }
 
 long system_process(void) {

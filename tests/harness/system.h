@@ -38,6 +38,15 @@ int system_remove_folder(const char *path);
 /* Opens a new file for writing; NULL with errno EEXIST if the name is taken. */
 FILE *system_create(const char *path);
 
+/* Replaces a file, or makes it: NULL with errno set. */
+FILE *system_replace(const char *path);
+
+/* A file in memory: when it is closed *bytes [*count] is all that was written, free with free(). */
+FILE *system_memory(char **bytes, size_t *count);
+
+/* Removes the files of a folder whose names begin and end so. */
+void system_remove_files(const char *folder, const char *first, const char *last);
+
 /* A number that no other process running now has. */
 long system_process(void);
 
