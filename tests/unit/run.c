@@ -188,10 +188,8 @@ static void the_lens_reports_every_prompt_position_and_layer(void) {
     size_t n_layers = o.info.n_layers;
     for (int last = 0; last < 2; last++) {
         results all = {.n = 0};
-        plens_lens lens = {.fn = collect,
-                           .user = &all,
-                           .positions = last ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL,
-                           .top_k = 3};
+        plens_lens lens = {.fn = collect, .user = &all, .top_k = 3};
+        lens.positions = last ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL;
         plens_run_options options = {.lens = &lens};
         CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error), error);
         CHECK_INT(all.n, (last ? N_PROMPTS : N_TOKENS) * n_layers);
@@ -214,11 +212,9 @@ static void a_range_of_layers_knows_the_final_token(void) {
         .fn = collect, .user = &whole, .positions = PLENS_POSITIONS_LAST, .top_k = 100000};
     plens_run_options options = {.lens = &lens};
     CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error), error);
-    lens = (plens_lens){.fn = collect,
-                        .user = &part,
-                        .positions = PLENS_POSITIONS_LAST,
-                        .first_layer = 1,
-                        .last_layer = 1};
+    lens.user = &part;
+    lens.top_k = 0;
+    lens.first_layer = lens.last_layer = 1;
     CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error), error);
     CHECK_INT(part.n, N_PROMPTS);
     CHECK(part.final_prob[0] > 0 && part.final_prob[0] <= 1);
