@@ -88,7 +88,12 @@ $(BUILD)/bench/tokenizer: $(call objects,bench/tokenizer.c) $(BUILD)/libplens.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
-bench: $(BUILD)/bench/kernels $(BUILD)/bench/tokenizer
+# Synthetic checkpoints: $(BUILD)/bench/make_checkpoint OUT --like qwen2.5-14b
+$(BUILD)/bench/make_checkpoint: $(call objects,bench/make_checkpoint.c)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
+bench: $(BUILD)/bench/kernels $(BUILD)/bench/tokenizer $(BUILD)/bench/make_checkpoint
 	$(BUILD)/bench/kernels 1
 	$(BUILD)/bench/kernels
 
