@@ -115,6 +115,15 @@ int code_point_is_hidden(unsigned long code) {
     return (code & 0xFFFE) == 0xFFFE || is_in(hidden, sizeof hidden / sizeof hidden[0], code);
 }
 
+int code_point_is_leftward(unsigned long code) {
+    static const range leftward[] = {{0x0590, 0x08FF},
+                                     {0xFB1D, 0xFDFF},
+                                     {0xFE70, 0xFEFF},
+                                     {0x10800, 0x10FFF},
+                                     {0x1E800, 0x1EFFF}};
+    return is_in(leftward, sizeof leftward / sizeof leftward[0], code);
+}
+
 size_t code_point_columns(unsigned long code) {
     static const range wide[] = {{0x1100, 0x115F},   {0x231A, 0x231B},   {0x2E80, 0x303E},
                                  {0x3041, 0xA4CF},   {0xA960, 0xA97F},   {0xAC00, 0xD7A3},

@@ -17,6 +17,10 @@ int code_point_is_mark(unsigned long code);
  * characters. */
 int code_point_is_hidden(unsigned long code);
 
+/* 1 in the blocks of scripts that are written from right to left (the Bidi_Class defaults R and AL
+ * of DerivedBidiClass.txt). */
+int code_point_is_leftward(unsigned long code);
+
 /* Columns that a terminal gives it: East Asian wide ones two, marks none. */
 size_t code_point_columns(unsigned long code);
 

@@ -94,7 +94,6 @@ static void put_tools(page *p) {
            "<label>zoom <input id=\"zoom\" type=\"range\" min=\"8\" max=\"200\" step=\"1\" "
            "value=\"100\"/> <output id=\"zoomed\">100 %</output></label>\n"
            "<button id=\"fit\" type=\"button\">fit the window</button>\n"
-           "<button id=\"unpin\" type=\"button\" hidden=\"hidden\">unpin all</button>\n"
            "<span class=\"help\">Point at a cell for all its tokens, click to pin it; or "
            "<kbd>Tab</kbd> and the arrow keys, <kbd>Enter</kbd> to pin.</span>\n</div>\n");
 }
@@ -111,6 +110,18 @@ static void put_header(page *p) {
 }
 
 /* ---- A map ---- */
+
+/* The attribute of a cell whose token is cut, if need be, at its left end. */
+static const char *direction(const page *p, int32_t id) {
+    char name[16];
+    sign s;
+    text_cell cell = text_cell_of_token(p->tokenizer, id, name);
+    while (text_cell_next(&cell, &s)) {
+        if (code_point_is_leftward(s.code))
+            return " dir=\"rtl\"";
+    }
+    return "";
+}
 
 static size_t token_columns(const heatmap *map, int32_t id) {
     char name[16];
@@ -146,8 +157,10 @@ static void put_heading(page *p, const heatmap_panel *panel, size_t number) {
         markup_text(p->out, panel->persona, &tags);
     else if (panel->persona != NULL)
         put(p, "without a persona");
-    else
+    else if (p->map->n_panels > 1)
         output_format(p->out, "prompt %zu", number);
+    else
+        put(p, "prompt");
     put(p, "</h2>\n<p class=\"prompt\">");
     if (panel->text != NULL)
         markup_text(p->out, panel->text, &tags);
@@ -163,7 +176,7 @@ static void put_next_tokens(page *p, const heatmap_panel *panel) {
         int32_t next = heatmap_next_id(panel, panel->first_position + i);
         output_format(p->out, "<th data-final=\"%zu\"", place_of(p, panel->final_ids[i]));
         if (next >= 0) {
-            output_format(p->out, " data-next=\"%zu\">", place_of(p, next));
+            output_format(p->out, " data-next=\"%zu\"%s>", place_of(p, next), direction(p, next));
             put_token(p, next);
         } else {
             put(p, " title=\"the prompt ends here\">&#8211;");
@@ -177,8 +190,9 @@ static void put_read_tokens(page *p, const heatmap_panel *panel) {
     put(p, "<tfoot><tr><th class=\"axis\" scope=\"row\">token<br/>read</th>");
     for (size_t i = 0; i < panel->n_positions; i++) {
         size_t position = panel->first_position + i;
-        output_format(p->out, "<th scope=\"col\" data-position=\"%zu\" data-token=\"%zu\">",
-                      position, place_of(p, panel->ids[position]));
+        output_format(p->out, "<th scope=\"col\" data-position=\"%zu\" data-token=\"%zu\"%s>",
+                      position, place_of(p, panel->ids[position]),
+                      direction(p, panel->ids[position]));
         put_token(p, panel->ids[position]);
         output_format(p->out, "<small>%zu</small></th>", position);
     }
@@ -194,7 +208,7 @@ static void put_cell(page *p, const heatmap_panel *panel, size_t position, size_
     for (size_t k = 0; k < p->map->top_k; k++)
         output_format(p->out, "%s%zu %.4g", k == 0 ? "" : " ", place_of(p, tokens[k].id),
                       (double)tokens[k].prob);
-    put(p, "\">");
+    output_format(p->out, "\"%s>", direction(p, tokens->id));
     put_token(p, tokens->id);
     put(p, "</td>\n");
 }
@@ -271,7 +285,8 @@ void html_write(output *out, const heatmap *map, palette colours) {
     put(&p, "<main>\n");
     for (size_t i = 0; i < map->n_panels; i++)
         put_panel(&p, &map->panels[i], i + 1);
-    put(&p, "</main>\n<div id=\"pins\" hidden=\"hidden\"></div>\n");
+    put(&p, "</main>\n<div id=\"pins\" hidden=\"hidden\"><button id=\"unpin\" "
+            "type=\"button\">unpin all</button></div>\n");
     put_caption(&p);
     put_tokens(&p);
     put(&p, "<div id=\"card\" class=\"card\" role=\"status\" hidden=\"hidden\"></div>\n");

@@ -38,7 +38,7 @@ const char *const html_script[] = {
     "    const fill = make('span', 'fill'), text = make('span', 't', copy(index));\n"
     "    fill.style.width = (100 * p).toFixed(2) + '%';\n"
     "    if (index === final) text.append(' ', make('em', '', 'final answer'));\n"
-    "    if (index === next) text.append(' ', make('em', '', 'next in the prompt'));\n"
+    "    if (index === next) text.append(' ', make('em', '', 'next token'));\n"
     "    list.append(make('li', '', fill, text,\n"
     "      make('span', '', p < 0.0001 ? p.toExponential(1) : p.toFixed(4)),\n"
     "      make('span', 'id', 'id ' + tokens[index].dataset.id)));\n"
@@ -80,7 +80,7 @@ const char *const html_script[] = {
     "    n++;\n"
     "    cell.querySelector('b').textContent = kept.querySelector('b').textContent = n;\n"
     "  }\n"
-    "  pins.hidden = get('unpin').hidden = n === 0;\n"
+    "  pins.hidden = n === 0;\n"
     "}\n"
     "function unpin(cell) {\n"
     "  pinned.get(cell).remove();\n"
@@ -186,6 +186,6 @@ const char *const html_script[] = {
     "get('palette').addEventListener('change', e => { root.dataset.palette = e.target.value; });\n"
     "get('theme').addEventListener('change', e => { root.dataset.theme = e.target.value; });\n"
     "get('tools').hidden = false;\n"
-    "setZoom(Math.max(fitting(), 60));\n",
+    "setZoom(Math.max(fitting(), 50));\n",
     NULL,
 };

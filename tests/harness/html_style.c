@@ -4,12 +4,14 @@
 
 const char *const html_style[] = {
     /* Light and dark. */
-    ":root{color-scheme:light dark;--page:#fff;--text:#1b1d21;--soft:#5b616b;--line:#d4d8de;"
+    ":root{color-scheme:light "
+    "dark;--page:#fff;--text:#1b1d21;--soft:#5b616b;--line:#d4d8de;--band:#eff1f4;"
     "--card:#fff;--focus:#0b57d0;--zoom:1}\n"
-    "@media(prefers-color-scheme:dark){:root:not([data-theme=light]){--page:#15171b;--text:#e9ebef;"
-    "--soft:#a6adb8;--line:#3a4049;--card:#20242a;--focus:#8ab4f8}}\n"
+    "@media screen and "
+    "(prefers-color-scheme:dark){:root:not([data-theme=light]){--page:#15171b;--text:#e9ebef;"
+    "--soft:#a6adb8;--line:#3a4049;--band:#22262d;--card:#20242a;--focus:#8ab4f8}}\n"
     ":root[data-theme=dark]{color-scheme:dark;--page:#15171b;--text:#e9ebef;--soft:#a6adb8;"
-    "--line:#3a4049;--card:#20242a;--focus:#8ab4f8}\n"
+    "--line:#3a4049;--band:#22262d;--card:#20242a;--focus:#8ab4f8}\n"
     ":root[data-theme=light]{color-scheme:light}\n"
     "*{box-sizing:border-box}[hidden]{display:none!important}\n"
     "body{margin:0;padding:1.2rem 1.4rem 3rem;background:var(--page);color:var(--text);"
@@ -51,7 +53,7 @@ const char *const html_style[] = {
     "td{cursor:pointer}td.n{text-decoration:underline;text-underline-offset:2px;"
     "text-decoration-thickness:1.5px}\n"
     "tbody th{text-align:right;padding-right:.5em;font-variant-numeric:tabular-nums}\n"
-    "thead th,tfoot th{background:color-mix(in srgb,var(--line) 35%,transparent);padding:1px 2px}\n"
+    "thead th,tfoot th{background:var(--band);padding:1px 2px}\n"
     "th.axis{position:sticky;left:0;z-index:1;background:var(--page);color:var(--soft);"
     "font-size:10px;text-align:right;padding-right:.6em;line-height:1.15}\n"
     "tbody th.axis{font-size:11px}\n"
@@ -72,7 +74,7 @@ const char *const html_style[] = {
     ".8rem .7rem;width:21rem;max-width:100%}\n"
     "#card{position:fixed;z-index:3;pointer-events:none;box-shadow:0 6px 24px rgb(0 0 0/.28)}\n"
     "#pins{display:flex;flex-wrap:wrap;gap:1rem;margin-top:1.2rem}\n"
-    ".card h3{margin:0;font-size:.9rem;display:flex;gap:.5rem;justify-content:space-between}\n"
+    ".card h3{margin:0;font-size:.9rem;display:flex;gap:.5rem}.card h3 span{flex:1}\n"
     ".card h3 button{font:inherit;color:inherit;background:none;border:1px solid var(--line);"
     "border-radius:5px;line-height:1.1;align-self:flex-start}\n"
     ".card p{color:var(--soft);font-size:.82rem}\n"
@@ -84,16 +86,22 @@ const char *const html_style[] = {
     ".card li .id{color:var(--soft);font-size:.82em;align-self:center}\n"
     ".card li .fill{position:absolute;left:0;top:0;bottom:0;background:color-mix(in srgb,"
     "var(--focus) 22%,transparent);border-radius:3px}\n"
-    ".card em{font-style:normal;font-size:.8em;color:var(--soft)}\n",
+    ".card em{font-style:normal;font-size:.75em;border:1px solid var(--soft);border-radius:4px;"
+    "padding:0 .3em;white-space:nowrap}\n"
+    "#unpin{font:inherit;color:inherit;background:var(--card);border:1px solid var(--line);"
+    "border-radius:5px;padding:.12rem .55rem;align-self:flex-start}\n",
 
     /* On paper: no tools, everything as wide as the page, on white. */
     "@page{size:A4 landscape;margin:11mm}\n"
     "@media print{:root,:root[data-theme=dark]{color-scheme:light;--page:#fff;--text:#000;"
-    "--soft:#333;--line:#aaa;--card:#fff}\n"
+    "--soft:#333;--line:#aaa;--band:#eee;--card:#fff}\n"
     "*{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
-    "body{padding:0;font-size:8pt}#tools,#card,.help,.card button{display:none!important}\n"
-    "main{flex-wrap:nowrap;gap:5mm}section{flex:1 1 0;max-width:none}\n"
-    ".scroll{overflow:visible}table{width:100%!important;font-size:6.2pt}\n"
-    "td,th{height:1.6em}th.axis{position:static}.card{width:60mm;break-inside:avoid}}\n",
+    "body{padding:0;font-size:8pt}h1{font-size:12pt}header{margin-bottom:2mm}"
+    "#tools,#card,.help,#pins button{display:none!important}\n"
+    "main{flex-wrap:nowrap;gap:5mm}section{flex:1 1 0;max-width:none;break-inside:avoid}\n"
+    ".scroll{overflow:visible}table{width:100%!important;font-size:6.2pt;line-height:1.25}\n"
+    "td,th{height:auto}th.axis,tbody th.axis{position:static;font-size:5.2pt}\n"
+    "th small,td b{font-size:5pt}td[aria-selected=true]{box-shadow:inset 0 0 0 1px currentColor}\n"
+    "#pins{margin-top:3mm}.card{width:62mm;break-inside:avoid}}\n",
     NULL,
 };

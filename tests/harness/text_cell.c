@@ -23,9 +23,9 @@ text_cell text_cell_of_token(const plens_tokenizer *tokenizer, int32_t id, char 
 
 /* Joiners shape the characters on both sides (Persian words, emoji of several), so they stay where
  * there is something on both. */
-static int joins(const text_cell *cell, unsigned long code, size_t length) {
+static int joins(const text_cell *cell, unsigned long code, size_t length, int had_base) {
     unsigned long next;
-    return (code == 0x200C || code == 0x200D) && cell->has_base &&
+    return (code == 0x200C || code == 0x200D) && had_base &&
            code_point_read(cell->at + length, (size_t)(cell->end - cell->at) - length, &next) > 0 &&
            next != ' ' && !code_point_is_hidden(next);
 }
@@ -68,7 +68,7 @@ int text_cell_next(text_cell *cell, sign *s) {
     } else if (code == ' ' && cell->is_token) {
         strcpy(s->text, middle_dot);
         stand_in(s, code);
-    } else if (code_point_is_hidden(code) && !joins(cell, code, length)) {
+    } else if (code_point_is_hidden(code) && !joins(cell, code, length, had_base)) {
         name_hidden(s, code);
         stand_in(s, 0);
     } else {
