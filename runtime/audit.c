@@ -141,6 +141,18 @@ static void change_task(void *arg, size_t item, int thread) {
     c->ratio = changed > 0 ? sqrt(departed / changed) : 0;
 }
 
+/* A clean float32 block stays below this share of its limits (but for dumps of one position). */
+#define UNUSUAL 0.4
+
+/* A departure that no entry shows may be plain in their sum. Rounding has a sum too: that of a
+ * norm's root moves a whole row along one direction, which counts up to twice the root of the width
+ * in clean dumps. */
+static double suspicion(plens__case *c, double excess) {
+    double limit = 15 + 2.5 * sqrt((double)c->noise.d);
+    double found = plens__significance(c) / limit;
+    return found > excess ? found : excess;
+}
+
 /* Judges block `layer` under every making, until one fits. */
 static plens_status judge_block(plens__audit *a, size_t layer, plens_error *error) {
     plens__case *c = &a->c;
@@ -162,6 +174,8 @@ static plens_status judge_block(plens__audit *a, size_t layer, plens_error *erro
                            c->noise.d);
         rounding[m] = row->rounding;
     }
+    if (a->makings == float_makings && excess[0].worst > UNUSUAL && excess[0].worst <= 1)
+        excess[0].worst = suspicion(c, excess[0].worst);
     change d = {c->base_departure, c->x, c->base_output, c->noise.n * c->noise.d, 0};
     plens__guarded(change_task, &d);
     row->place = PLENS_PLACE_BLOCK;
@@ -170,22 +184,18 @@ static plens_status judge_block(plens__audit *a, size_t layer, plens_error *erro
     return PLENS_OK;
 }
 
-/* How far the departures of most blocks are from the noise of a making: 0 if they are of its size.
- * The median of |log|, so that one block's mistake does not count. */
+/* How far the departures are from the size of a making's noise, in the block where they are
+ * farthest: 1 if they are of its size. Blocks with a mistake do not count. */
 static double misfit(const plens__audit *a, size_t making) {
-    size_t n_layers = a->model->config.n_layers, below = n_layers / 2;
-    double least = -1, median = 0;
-    for (size_t rank = 0; rank <= below; rank++) { /* the next larger one, n_layers are few */
-        median = 1e300;
-        for (size_t l = 0; l < n_layers; l++) {
-            double all = a->excess[l * PLENS__MAKINGS + making].all + 1e-300;
-            double off = all > 1 ? all : 1 / all;
-            if (off > least && off < median)
-                median = off;
-        }
-        least = median;
+    double most = 1;
+    for (size_t l = 0; l < a->model->config.n_layers; l++) {
+        const plens__excess *excess = a->excess + l * PLENS__MAKINGS;
+        if (excess[0].worst > 1 && excess[a->n_makings - 1].worst > 1)
+            continue;
+        double all = excess[making].all + 1e-300, off = all > 1 ? all : 1 / all;
+        most = off > most ? off : most;
     }
-    return median;
+    return most;
 }
 
 static size_t count_fits(const plens__audit *a, size_t making) {

@@ -135,7 +135,7 @@ void plens__reference_norm(const plens__reference *reference, plens__norm_kind k
 static void add_edits_and_bias(const step *s, plens__slot slot, const double *x, size_t n_in,
                                double *y, size_t n_out) {
     const plens__variant *variant = s->variant;
-    const float *bias = linear_of(s->reference->block, slot)->bias;
+    const float *bias = linear_of(s->reference->block, variant->matrix[slot])->bias;
     for (size_t t = 0; t < s->reference->n; t++) {
         for (size_t e = 0; e < variant->n_edits; e++) {
             const plens__edit *edit = &variant->edits[e];

@@ -110,7 +110,7 @@ typedef struct plens__variant {
     double skip_attn, skip_mlp;          /* factors of the residual that is added back: 1 */
     double attn_out, mlp_out;            /* factors of what is added to it: 1 */
     int parallel_mlp;                    /* the MLP reads the block's input */
-    plens__slot matrix[PLENS__N_LINEAR]; /* whose matrix is used */
+    plens__slot matrix[PLENS__N_LINEAR]; /* whose matrix and bias are used */
     double factor[PLENS__N_LINEAR];      /* of the matrix: 1 */
     int transposed[PLENS__N_LINEAR];
     int no_bias[PLENS__N_LINEAR];

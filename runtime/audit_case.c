@@ -9,9 +9,9 @@
 
 /* ---- the size of rounding ---- */
 
-/* Imitated runs whose departures are averaged: few numbers need more of them. */
-#define FEW_NUMBERS 16384
-#define N_SAMPLES   4
+/* Imitated runs whose departures are averaged, so that they are of some thousand numbers. */
+#define ENOUGH      16384
+#define MAX_SAMPLES 24
 
 typedef struct estimate {
     const plens__case *c;
@@ -71,14 +71,14 @@ static double larger(double a, double b) {
     return a > b ? a : b; /* b if a is a NaN: callers pass the NaN as b */
 }
 
-/* Measured over clean dumps in all precisions `all` stays below 1.5 and the others below half of
- * their limits (tests/unit/audit.c). A small number of entries scatters more. */
+/* Over 820 clean dumps of 1 to 40 positions, 13 models and five precisions the worst was 0.7 of its
+ * limit, in float32 of several positions 0.4. Few entries scatter more. */
 static void excess_task(void *arg, size_t item, int thread) {
     const sums *s = arg;
     size_t n = s->noise->n, d = s->noise->d;
     double all = 0, worst = 0;
-    double position_limit = 4 * (1 + 2 / sqrt((double)d));
-    double column_limit = 5 * (1 + 2 / sqrt((double)n));
+    double position_limit = 5 * (1 + 2 / sqrt((double)d));
+    double column_limit = 6 * (1 + 2 / sqrt((double)n));
     (void)item;
     (void)thread;
     for (size_t t = 0; t < n; t++) {
@@ -86,7 +86,7 @@ static void excess_task(void *arg, size_t item, int thread) {
         for (size_t j = 0; j < d; j++) {
             double z = s->departure[t * d + j] / (s->noise->position[t] * s->noise->column[j]);
             square += z * z;
-            worst = larger(worst, fabs(z) / 16);
+            worst = larger(worst, fabs(z) / 20);
         }
         all += square / (double)(n * d);
         worst = larger(worst, sqrt(square / (double)d) / position_limit);
@@ -100,7 +100,7 @@ static void excess_task(void *arg, size_t item, int thread) {
         worst = larger(worst, sqrt(square) / column_limit);
     }
     s->excess->all = sqrt(all);
-    s->excess->worst = larger(worst, s->excess->all / 3);
+    s->excess->worst = larger(worst, s->excess->all / 4);
     if (!(all < 1e300))
         s->excess->all = s->excess->worst = 1e150;
 }
@@ -175,7 +175,8 @@ static void blur_task(void *arg, size_t item, int thread) {
 static void estimate_noise(plens__case *c, const plens__variant *variant, const double *exact,
                            plens__noise *noise) {
     size_t size = c->reference.n * c->reference.config->d_model;
-    size_t n_samples = size < FEW_NUMBERS ? N_SAMPLES : 1;
+    size_t n_samples = ENOUGH / size + 1;
+    n_samples = n_samples < MAX_SAMPLES ? n_samples : MAX_SAMPLES;
     memset(c->samples, 0, size * sizeof *c->samples);
     for (size_t i = 0; i < n_samples; i++) {
         plens__arithmetic arithmetic = *c->arithmetic;
@@ -236,9 +237,9 @@ static void noise_carve(plens__noise *noise, size_t n, size_t d, plens__carver *
 
 void plens__case_carve(plens__case *c, const plens__engine *engine, const plens__config *config,
                        size_t n, plens__carver *carver) {
-    double **states[] = {&c->x,           &c->target,    &c->blurred,        &c->base_output,
-                         &c->normed,      &c->departure, &c->base_departure, &c->samples,
-                         &c->trial_output};
+    double **states[] = {
+        &c->x,         &c->target,         &c->blurred, &c->base_output,  &c->normed,
+        &c->departure, &c->base_departure, &c->samples, &c->trial_output, &c->slope_output};
     plens__reference_carve(&c->reference, engine, config, n, carver);
     plens__trace_carve(config, n, &c->base, carver);
     plens__trace_carve(config, n, &c->trial, carver);

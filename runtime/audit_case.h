@@ -36,7 +36,7 @@ typedef struct plens__case {
     double *normed;                      /* [n, d_model] what final_norm makes of the trial */
     double *departure;                   /* [n, d_model] target - output, of the variant in hand */
     double *base_departure;              /* of the model's own block */
-    double *blurred, *samples, *trial_output; /* [n, d_model] scratch of the noise */
+    double *blurred, *samples, *trial_output, *slope_output; /* [n, d_model] scratch of the noise */
     plens__noise noise, trial_noise;
 } plens__case;
 

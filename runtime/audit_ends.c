@@ -250,7 +250,8 @@ static void explain_weight(plens__audit *a, plens__finding *finding) {
     columns s = {c, c->base_output, 0, 0, 1};
     plens__guarded(columns_task, &s);
     plens__excess after = plens__excess_of(&c->noise, c->departure);
-    if (after.worst > 1)
+    /* Few positions can be matched by some weights whatever went wrong. */
+    if (after.worst > 1 || (c->noise.n < 3 && 8 * s.n_wrong > c->noise.d))
         return;
     double weight = (double)c->final_norm[s.first];
     finding->explained = 1;

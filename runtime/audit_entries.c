@@ -16,9 +16,10 @@
 #include "runtime/audit_math.h"
 
 #define N_PROBES 16
-#define N_BEST   64 /* entries that are ranked exactly */
-#define N_FITTED 6  /* of them, that are fitted */
-#define ROWS     16 /* of a matrix in one item of work */
+#define N_BEST   512  /* entries that are kept by their estimates */
+#define N_FITTED 16   /* of them, that are fitted in one round */
+#define EFFORT   4e11 /* multiply-adds for their exact ranking */
+#define ROWS     16   /* of a matrix in one item of work */
 
 typedef struct candidate {
     double score; /* estimated cos^2, then exact */
@@ -209,20 +210,35 @@ static void add_edit(plens__variant *variant, const candidate *found, double val
         (plens__edit){found->slot, found->row, found->column, value};
 }
 
+/* How many entries are worth an exact look: a large block allows fewer. */
+static size_t n_exact(const plens__case *c) {
+    const plens__config *config = c->reference.config;
+    double block =
+        (double)config->d_model *
+        (double)(3 * config->d_ff + 2 * config->head_dim * (config->n_heads + config->n_kv_heads));
+    double n = EFFORT / (block * (double)c->reference.n);
+    return n < 32 ? 32 : n > N_BEST ? N_BEST : (size_t)n;
+}
+
 /* Exact alignments with c->samples (the departure of `variant`) in place of the estimates. */
 static void rank_exactly(ranking *r, const plens__variant *variant) {
-    for (size_t i = 0; i < N_BEST; i++) {
+    size_t n = n_exact(r->c);
+    int mlp_only = variant->n_edits > 0 && plens__slot_is_mlp(variant->edits[0].slot);
+    plens__slope_begin(r->c, variant, mlp_only);
+    for (size_t i = n; i < N_BEST; i++)
+        r->best[i].row = SIZE_MAX;
+    for (size_t i = 0; i < n; i++) {
         candidate *found = &r->best[i];
         plens__variant moved = *variant;
         if (found->row == SIZE_MAX)
-            continue;
+            break;
         add_edit(&moved, found, SMALL);
-        plens__slope slope = plens__slope_of(r->c, variant, &moved, SMALL,
-                                             plens__slot_is_mlp(found->slot), r->c->samples);
+        plens__slope slope = plens__slope_towards(r->c, &moved, SMALL,
+                                                  plens__slot_is_mlp(found->slot), r->c->samples);
         found->score = slope.alignment;
         found->step = slope.step;
     }
-    qsort(r->best, N_BEST, sizeof *r->best, compare);
+    qsort(r->best, n, sizeof *r->best, compare);
 }
 
 /* Gauss-Newton, one edit after the other; leaves the departure in c->samples. */
@@ -237,7 +253,8 @@ static plens__excess fit(plens__case *c, plens__variant *variant) {
         double least = 1e-9 * fabs(variant->edits[e].value);
         memcpy(c->samples, c->departure, bytes);
         moved.edits[e].value += SMALL;
-        plens__slope slope = plens__slope_of(c, variant, &moved, SMALL, mlp_only, c->samples);
+        plens__slope_begin(c, variant, mlp_only);
+        plens__slope slope = plens__slope_towards(c, &moved, SMALL, mlp_only, c->samples);
         moved = *variant;
         moved.edits[e].value += slope.step;
         plens__excess after = plens__case_try(c, &moved, mlp_only);
@@ -283,30 +300,42 @@ static void tell_edit(const plens__case *c, const plens__edit *edit, char *text,
              plens__show_number(value, expected));
 }
 
-/* Several single entries that explain the departure: what they have in common is what is known. */
+static void add_text(char *text, size_t capacity, const char *more) {
+    size_t used = strlen(text);
+    snprintf(text + used, capacity - used, "%s", more);
+}
+
+/* Several single entries each explain the departure: what they have in common is what is known. The
+ * smallest change stands for them. */
 static void tell_choice(const plens__case *c, const plens__edit *edits, size_t n,
                         plens__finding *finding) {
-    int same_slot = 1, same_row = 1, same_column = 1, same_part = 1;
-    for (size_t i = 1; i < n; i++) {
-        same_slot &= edits[i].slot == edits[0].slot;
+    int same_row = 1, same_column = 1, same_part = 1;
+    char where[32] = "", names[160] = "", first[160];
+    size_t least = 0;
+    unsigned told = 0;
+    for (size_t i = 0; i < n; i++) {
         same_row &= edits[i].row == edits[0].row;
         same_column &= edits[i].column == edits[0].column;
         same_part &= plens__slot_part(edits[i].slot) == plens__slot_part(edits[0].slot);
+        if (fabs(edits[i].value) < fabs(edits[least].value))
+            least = i;
+        if ((told & 1u << edits[i].slot) == 0) {
+            add_text(names, sizeof names, told == 0 ? "" : " or ");
+            add_text(names, sizeof names, plens__slot_name(edits[i].slot));
+        }
+        told |= 1u << edits[i].slot;
     }
     finding->part = same_part ? plens__slot_part(edits[0].slot) : "attention or MLP";
-    char first[160];
-    tell_edit(c, &edits[0], first, sizeof first);
+    tell_edit(c, &edits[least], first, sizeof first);
+    if (same_row || same_column)
+        snprintf(where, sizeof where, " in %s %zu", same_row ? "row" : "column",
+                 same_row ? edits[0].row : edits[0].column);
     if (n == 1)
         snprintf(finding->text, sizeof finding->text, "%s", first);
-    else if (same_slot && (same_row || same_column))
-        snprintf(finding->text, sizeof finding->text,
-                 "one entry in %s %zu of %s; %s, or another that this dump cannot tell from it",
-                 same_row ? "row" : "column", same_row ? edits[0].row : edits[0].column,
-                 plens__slot_name(edits[0].slot), first);
     else
         snprintf(finding->text, sizeof finding->text,
-                 "one entry of %s; %s, or another that this dump cannot tell from it",
-                 same_slot ? plens__slot_name(edits[0].slot) : "a matrix", first);
+                 "one entry of %s%s; perhaps %s (these positions cannot tell)", names, where,
+                 first);
 }
 
 static void tell_several(const plens__case *c, const plens__variant *variant,
@@ -320,28 +349,49 @@ static void tell_several(const plens__case *c, const plens__variant *variant,
     }
     tell_edit(c, &edits[0], first, sizeof first);
     finding->part = plens__slot_part(edits[0].slot);
-    snprintf(finding->text, sizeof finding->text, "%zu entries of %s%s%s: %s, and others",
-             variant->n_edits, plens__slot_name(edits[0].slot), same_row ? ", all in one row" : "",
-             same_column ? ", all in one column" : "", first);
+    if (variant->n_edits == 1)
+        snprintf(finding->text, sizeof finding->text, "%s", first);
+    else
+        snprintf(finding->text, sizeof finding->text, "%zu entries of %s%s%s: %s, and others",
+                 variant->n_edits, plens__slot_name(edits[0].slot),
+                 same_row ? ", all in one row" : "", same_column ? ", all in one column" : "",
+                 first);
 }
 
 /* ---- the search ---- */
 
-/* Fits the best entries one by one. 1 if some explain the departure; best: the best of them. */
+/* 1 if an entry of the same row of the same matrix comes before the i-th. */
+static int row_seen(const candidate *best, size_t i) {
+    for (size_t k = 0; k < i; k++) {
+        if (best[k].slot == best[i].slot && best[k].row == best[i].row)
+            return 1;
+    }
+    return 0;
+}
+
+/* Fits the best entries one by one: in the first round one of each row and the best's runner-up, in
+ * the second the others (an activation bends the ranking), until some explain the departure.
+ * best: the best of them. */
 static int fit_single(ranking *r, plens__variant *best, plens__finding *finding) {
     plens__case *c = r->c;
-    plens__edit explained[N_FITTED];
-    size_t n_explained = 0;
+    plens__edit explained[2 * N_FITTED];
+    size_t n_explained = 0, n_fitted = 0;
     plens__excess least = {1e300, 1e300};
-    for (size_t i = 0; i < N_FITTED && r->best[i].row != SIZE_MAX; i++) {
-        plens__variant variant = c->model;
-        add_edit(&variant, &r->best[i], 0);
-        plens__excess after = fit(c, &variant);
-        if (after.worst <= 1 && after.all < 2 * least.all + 1)
-            explained[n_explained++] = variant.edits[0];
-        if (after.all < least.all) {
-            least = after;
-            *best = variant;
+    for (size_t round = 1; round <= 2 && n_explained == 0; round++) {
+        for (size_t i = 0; i < N_BEST && r->best[i].row != SIZE_MAX && n_fitted < round * N_FITTED;
+             i++) {
+            plens__variant variant = c->model;
+            if (i != 1 && row_seen(r->best, i) != (round == 2))
+                continue;
+            n_fitted++;
+            add_edit(&variant, &r->best[i], 0);
+            plens__excess after = fit(c, &variant);
+            if (after.worst <= 1)
+                explained[n_explained++] = variant.edits[0];
+            if (after.all < least.all) {
+                least = after;
+                *best = variant;
+            }
         }
     }
     if (n_explained > 0) {

@@ -36,17 +36,20 @@ static void line_task(void *arg, size_t item, int thread) {
     }
 }
 
-plens__slope plens__slope_of(plens__case *c, const plens__variant *variant,
-                             const plens__variant *moved, double step, int mlp_only,
-                             const double *departure) {
-    size_t size = c->reference.n * c->reference.config->d_model;
-    memcpy(c->trial_output, plens__case_output(c, variant, mlp_only), size * sizeof(double));
-    line s = {.noise = &c->noise, .departure = departure, .output = c->trial_output, .step = step};
+void plens__slope_begin(plens__case *c, const plens__variant *variant, int mlp_only) {
+    memcpy(c->slope_output, plens__case_output(c, variant, mlp_only),
+           c->reference.n * c->reference.config->d_model * sizeof(double));
+}
+
+plens__slope plens__slope_towards(plens__case *c, const plens__variant *moved, double step,
+                                  int mlp_only, const double *departure) {
+    line s = {.noise = &c->noise, .departure = departure, .output = c->slope_output, .step = step};
     s.moved = plens__case_output(c, moved, mlp_only);
     plens__guarded(line_task, &s);
-    plens__slope slope = {0, 0};
+    plens__slope slope = {0, 0, 0};
     if (s.jj > 0 && s.rr > 0) {
         slope.step = s.rj / s.jj;
+        slope.significance = fabs(s.rj) / sqrt(s.jj);
         slope.alignment = s.rj * s.rj / (s.jj * s.rr);
     }
     return slope;
@@ -110,8 +113,8 @@ static int fit_number(plens__case *c, const number_entry *number, plens__suspect
         memcpy(c->samples, c->departure,
                c->reference.n * c->reference.config->d_model * sizeof(double));
         set_number(c, number, s + h, &moved);
-        plens__slope slope =
-            plens__slope_of(c, &suspect->variant, &moved, h, suspect->mlp_only, c->samples);
+        plens__slope_begin(c, &suspect->variant, suspect->mlp_only);
+        plens__slope slope = plens__slope_towards(c, &moved, h, suspect->mlp_only, c->samples);
         if ((i == 0 && slope.alignment < 0.3) || !(fabs(slope.step) < 1e3))
             return 0;
         if (fabs(slope.step) < 1e-7)
@@ -126,6 +129,23 @@ static int fit_number(plens__case *c, const number_entry *number, plens__suspect
     return 1;
 }
 
+double plens__significance(plens__case *c) {
+    const double h = 1e-4;
+    static const size_t which[] = {0, 1, 4};
+    double most = 0;
+    memcpy(c->slope_output, c->base_output,
+           c->reference.n * c->reference.config->d_model * sizeof(double));
+    for (size_t i = 0; i < sizeof which / sizeof *which; i++) {
+        plens__variant moved;
+        if (!(set_number(c, &numbers[which[i]], h, &moved) > 0))
+            continue;
+        int mlp_only = strcmp(numbers[which[i]].part, "MLP") == 0;
+        plens__slope slope = plens__slope_towards(c, &moved, h, mlp_only, c->base_departure);
+        most = slope.significance > most ? slope.significance : most;
+    }
+    return most;
+}
+
 int plens__fit_numbers(plens__case *c, plens__suspect *best, plens__excess *excess) {
     int found = 0;
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
@@ -136,13 +156,14 @@ int plens__fit_numbers(plens__case *c, plens__suspect *best, plens__excess *exce
         if (!(value > 0) || (i == 3 && c->reference.block->q_norm == NULL) ||
             (i == 6 && c->reference.config->rope_type == PLENS__ROPE_DEFAULT))
             continue;
-        if (!fit_number(c, &numbers[i], &suspect, &after) || !(after.all < excess->all))
+        if (!fit_number(c, &numbers[i], &suspect, &after))
+            continue;
+        /* One that explains it gives way only to a clearly better one: the list is in order. */
+        if (!(after.all < excess->all * (found && excess->worst <= 1 ? 0.8 : 1)))
             continue;
         *best = suspect;
         *excess = after;
         found = 1;
-        if (after.worst <= 1)
-            break;
     }
     return found;
 }

@@ -38,18 +38,24 @@ void plens__accuse(plens__case *c, plens__finding *finding);
 /* The same among single numbers: epsilons, scales, bases, factors. 1 if the suspect explains it. */
 int plens__fit_numbers(plens__case *c, plens__suspect *best, plens__excess *excess);
 
+/* How significantly the departure points along one of the numbers that engines get wrong by little:
+ * the norms' epsilons and the attention scale. A departure below the noise of each entry may be far
+ * above it in the sum over all. */
+double plens__significance(plens__case *c);
+
 /* The same among few entries of one matrix or vector. */
 plens_status plens__fit_entries(plens__case *c, plens__finding *finding, plens_error *error);
 
-/* How far the departure points along the derivative towards `moved`, a variant a small step away
- * (with weights 1 / noise): cos^2 of the angle, and the step that would bring it down most. Uses
- * trial_output. */
+/* How far the departure points along the derivative of the output, from the variant given to begin
+ * towards `moved`, a variant `step` away (with weights 1 / noise): cos^2 of the angle, and the step
+ * that would bring the departure down most. */
 typedef struct plens__slope {
     double alignment, step;
+    double significance; /* the departure along the derivative, in standard deviations of noise */
 } plens__slope;
-plens__slope plens__slope_of(plens__case *c, const plens__variant *variant,
-                             const plens__variant *moved, double step, int mlp_only,
-                             const double *departure);
+void plens__slope_begin(plens__case *c, const plens__variant *variant, int mlp_only);
+plens__slope plens__slope_towards(plens__case *c, const plens__variant *moved, double step,
+                                  int mlp_only, const double *departure);
 
 /* A slot's name in the checkpoint: "o_proj.weight", "q_norm.weight" …; the part of the block. */
 const char *plens__slot_name(plens__slot slot);
