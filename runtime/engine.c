@@ -151,8 +151,7 @@ plens_status plens__engine_open(const plens_allocator *allocator, const plens_op
         return status;
     plens__engine made = {0};
     made.allocator = *allocator;
-    made.precision =
-        options->precision == PLENS_PRECISION_DEFAULT ? PLENS_PRECISION_F32 : options->precision;
+    made.precision = options->precision;
     count_threads(options->threads, &made);
     choose_kernels(options->isa_limit, &made);
     made.scratch_bytes = scratch_bytes(&made);

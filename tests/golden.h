@@ -63,6 +63,18 @@ static inline void golden_find_folders(void) {
     }
 }
 
+/* 1 if all the folder's matrices are BF16, so that bf16 is its default and bf16x3 takes it. */
+static inline int golden_is_bf16(const char *folder) {
+    plens_context *context = NULL;
+    plens_model *model = NULL;
+    int is = plens_context_create(NULL, &context, NULL) == PLENS_OK &&
+             plens_model_open(context, folder, &model, NULL) == PLENS_OK &&
+             plens_run_precision(context, model) == PLENS_PRECISION_BF16;
+    plens_model_close(model);
+    plens_context_destroy(context);
+    return is;
+}
+
 /* ---- one prompt's golden ---- */
 
 typedef struct golden_layer { /* float64, at the last position */
@@ -157,7 +169,7 @@ static inline plens_status golden_open_json(const char *folder, const char *gold
     const plens__json *root = NULL;
     memset(golden, 0, sizeof *golden);
     golden->arena.allocator = &heap;
-    snprintf(path, sizeof path, "%s/golden.json", folder);
+    snprintf(path, sizeof path, "%.511s/golden.json", folder);
     plens_status status = plens__json_load(&golden->arena, path, &root, error);
     const plens__json *prompts = plens__json_get(status == PLENS_OK ? root : NULL, "prompts");
     if (status == PLENS_OK && (prompts == NULL || prompts->count == 0))
@@ -201,7 +213,7 @@ static inline plens_status golden_open(const char *folder, size_t d_model, size_
     plens_status status = golden_open_json(folder, "gold", "score_gold", golden, error);
     if (status != PLENS_OK)
         return status;
-    snprintf(path, sizeof path, "%s/golden.safetensors", folder);
+    snprintf(path, sizeof path, "%.511s/golden.safetensors", folder);
     status = plens__file_open(&heap, path, &golden->file, error);
     if (status == PLENS_OK)
         status = plens__file_map(&golden->file, error);

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The same input gives the same bytes: `plens dump` and `plens score` over every instruction set and
-# number of threads. A limit above the processor's own is only a limit.
+# The same input gives the same bytes: `plens dump` and `plens score` in every precision over every
+# instruction set and number of threads. A limit above the processor's own is only a limit.
 set -u
 . tests/tally.sh
 
@@ -37,16 +37,43 @@ score_agrees() { # OPTION…
     done
 }
 
-limits="scalar avx2 avx512"
+case $(uname -m) in
+x86_64 | amd64) limits="scalar avx2 avx512 avx512bf16 amx" ;;
+aarch64 | arm64) limits="scalar neon" ;;
+*) limits=scalar ;;
+esac
+
+# In the default precision every number of threads, in the others one.
 for model in $(model_folders); do
-    rm -f "$scratch/first.safetensors"
-    check "dump runs" dump "$model" "$scratch/first.safetensors"
-    for isa in $limits; do
-        for threads in 1 2 3; do
-            check "$model: the same bytes" dump_agrees "$model" --isa "$isa" --threads "$threads"
+    default=$("$plens" info --model "$model" | sed -n 's/^precision: //p')
+    for precision in f32 bf16 bf16x3; do
+        case $precision:$default in
+        "$default:$default") counts="1 2 3" ;;
+        bf16x3:f32) continue ;; # not for these weights
+        *) counts=2 ;;
+        esac
+        rm -f "$scratch/first.safetensors"
+        check "dump runs" dump "$model" "$scratch/first.safetensors" --precision "$precision"
+        for isa in $limits; do
+            for threads in $counts; do
+                check "$model, $precision: the same bytes" dump_agrees "$model" \
+                    --precision "$precision" --isa "$isa" --threads "$threads"
+            done
         done
     done
 done
+
+# Precisions that are all the same would pass the above.
+differ() { # PRECISION PRECISION
+    dump "$model" "$scratch/one" --precision "$1" && dump "$model" "$scratch/two" --precision "$2" &&
+        ! cmp -s "$scratch/one" "$scratch/two"
+}
+model=tests/fixtures/models/qwen3-biases
+check "bf16 is not f32" differ bf16 f32
+check "bf16x3 is not bf16" differ bf16x3 bf16
+check "bf16 is the default of BF16 weights" dump "$model" "$scratch/first.safetensors" \
+    --precision bf16
+check "bf16 is the default of BF16 weights" dump_agrees "$model"
 
 {
     printf 'id\ttask\tpersona\tprompt\tgold\n'

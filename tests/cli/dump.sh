@@ -40,7 +40,8 @@ width_of() { # FOLDER: of the residual stream
 agrees() { # FOLDER
     ids=$(sed 's/.*"prompts"//' "$1/golden.json" | tr '{' '\n' |
         sed -n 's/^"ids": \[\([0-9, ]*\)\].*/\1/p' | head -n 1 | tr -d ' ')
-    "$plens" dump --quiet --model "$1" --ids "$ids" --out "$scratch/dump" || return 1
+    "$plens" dump --quiet --model "$1" --ids "$ids" --precision f32 --out "$scratch/dump" ||
+        return 1
     golden=$1/golden.safetensors
     # shellcheck disable=SC2046  # two words
     set -- "$1" $(span "$scratch/dump" resid.0) $(span "$scratch/dump" logits)

@@ -34,7 +34,8 @@ agrees() { # FOLDER
     [ -s "$scratch/golden" ] || return 1
     : >"$scratch/found"
     for prompt in $(awk '$1 != last { print $2; last = $1 }' "$scratch/golden"); do
-        "$plens" lens --quiet --model "$1" --top-k 1 --ids "$prompt" >"$scratch/lens" || return 1
+        "$plens" lens --quiet --model "$1" --precision f32 --top-k 1 --ids "$prompt" \
+            >"$scratch/lens" || return 1
         sed 1d "$scratch/lens" >>"$scratch/found"
     done
     # found: position layer rank token_id token prob, by tabs; golden by spaces

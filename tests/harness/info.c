@@ -51,9 +51,11 @@ static void print_model(output *out, const plens_model_info *m) {
     output_format(out, "files: %zu with %zu tensors\n", m->n_shards, m->n_tensors);
 }
 
-static void print_machine(output *out, const plens_context_info *c) {
-    output_format(out, "precision: f32\n");
-    output_format(out, "kernels: %s\n", plens_isa_name(c->isa));
+static void print_machine(output *out, const session *s) {
+    const plens_context_info *c = &s->machine;
+    output_format(out, "precision: %s\n", session_precision(s));
+    output_format(out, "kernels: %s for rows, %s for matrices\n", plens_isa_name(c->isa),
+                  session_product(s));
     for (size_t i = 0; i < c->n_kernels; i++)
         output_format(out, "  %s\n", c->kernels[i]);
     output_format(out, "threads: %d of %d processors%s\n", c->threads, c->processors,
@@ -80,7 +82,7 @@ int command_info(int argc, char **argv) {
             output_format(&out, "tokenizer: none\n");
         else
             output_format(&out, "tokenizer: %zu ids\n", plens_tokenizer_size(s.tokenizer));
-        print_machine(&out, &s.machine);
+        print_machine(&out, &s);
         code = output_finish(&out);
         output_discard(&out);
     }

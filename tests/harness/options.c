@@ -61,8 +61,6 @@ static int read_choice(const char *command, const option *o, const char *value) 
     char names[256] = "";
     for (const option_choice *choice = o->choices; choice->name != NULL; choice++) {
         if (strcmp(choice->name, value) == 0) {
-            if (choice->value == CHOICE_LATER)
-                return fail_usage(command, "this version has no %s %s", o->name, value);
             *(int *)o->target = choice->value;
             return OPTIONS_READ;
         }

@@ -22,10 +22,8 @@ typedef struct option_texts {
 
 typedef struct option_choice {
     const char *name; /* NULL ends the list */
-    int value;        /* CHOICE_LATER: not in this version */
+    int value;
 } option_choice;
-
-enum { CHOICE_LATER = -1 };
 
 typedef struct option {
     const char *name; /* "--model"; "" for arguments that do not begin with a dash */

@@ -84,8 +84,9 @@ static void write_counts(output *out, const jobs *list) {
 
 static void write_machine(output *out, const score_report *r) {
     const plens_context_info *c = &r->session->machine;
-    output_format(out, "  \"machine\": {\n    \"isa\": \"%s\", \"kernels\": [",
-                  plens_isa_name(c->isa));
+    output_format(out,
+                  "  \"machine\": {\n    \"isa\": \"%s\", \"matrices\": \"%s\", \"kernels\": [",
+                  plens_isa_name(c->isa), session_product(r->session));
     for (size_t i = 0; i < c->n_kernels; i++) {
         output_format(out, i == 0 ? "" : ", ");
         write_string(out, c->kernels[i]);
@@ -104,7 +105,7 @@ void write_run_json(output *out, const score_report *r) {
     output_format(out, "{\n  \"result\": {\n    \"version\": \"" PLENS_VERSION "\",\n");
     write_model(out, &r->session->info);
     write_data(out, r->questions);
-    output_format(out, "    \"precision\": \"f32\",\n");
+    output_format(out, "    \"precision\": \"%s\",\n", session_precision(r->session));
     write_options(out, r);
     write_counts(out, r->jobs);
     output_format(out, "  },\n");

@@ -148,8 +148,8 @@ static int run(scores *r, session *s, const plens_prompt *prompts, const plens_s
         return EXIT_DONE;
     }
     if (!s->options.quiet)
-        say("%zu prompts, %zu layers; f32, %s, threads: %d", r->jobs->count, r->n_layers,
-            plens_isa_name(s->machine.isa), s->machine.threads);
+        say("%zu prompts, %zu layers; %s, %s, threads: %d", r->jobs->count, r->n_layers,
+            session_precision(s), session_product(s), s->machine.threads);
     plens_status status = session_run(s, prompts, r->jobs->count, &options, &r->seconds, &error);
     if (r->bad_layer != 0) {
         const job *j = &r->jobs->items[r->bad_job];

@@ -10,16 +10,17 @@
 #include "tests/harness/progress.h"
 #include "tests/harness/system.h"
 
-const option_choice precision_choices[] = {
-    {"f32", PLENS_PRECISION_F32}, {"bf16", CHOICE_LATER}, {"bf16x3", CHOICE_LATER}, {NULL, 0}};
+const option_choice precision_choices[] = {{"f32", PLENS_PRECISION_F32},
+                                           {"bf16", PLENS_PRECISION_BF16},
+                                           {"bf16x3", PLENS_PRECISION_BF16X3},
+                                           {NULL, 0}};
 
-/* A limit above everything that this version has is no limit beyond the highest it has. */
 const option_choice isa_choices[] = {{"scalar", PLENS_ISA_SCALAR},
                                      {"avx2", PLENS_ISA_AVX2},
                                      {"avx512", PLENS_ISA_AVX512},
-                                     {"avx512bf16", PLENS_ISA_AVX512},
-                                     {"amx", PLENS_ISA_AVX512},
-                                     {"neon", CHOICE_LATER},
+                                     {"avx512bf16", PLENS_ISA_AVX512BF16},
+                                     {"amx", PLENS_ISA_AMX},
+                                     {"neon", PLENS_ISA_NEON},
                                      {NULL, 0}};
 
 /* An allocator that counts; user is the session. */
@@ -69,6 +70,14 @@ static int has_tokenizer(const char *folder) {
     int found = system_exists(path);
     free(path);
     return found;
+}
+
+const char *session_precision(const session *s) {
+    return plens_precision_name(plens_run_precision(s->context, s->model));
+}
+
+const char *session_product(const session *s) {
+    return plens_isa_name(s->machine.products[plens_run_precision(s->context, s->model)]);
 }
 
 int session_open(session *s, const char *command, const common_options *options, unsigned parts) {

@@ -29,11 +29,13 @@ extern const option_choice precision_choices[], isa_choices[];
 #define COMMON_USAGE                                                                               \
     "Common options:\n"                                                                            \
     "  --model DIR        a Hugging Face model folder\n"                                           \
-    "  --precision f32    how dot products are computed\n"                                         \
+    "  --precision NAME   how matrices are multiplied: f32, bf16, or bf16x3, which is as exact\n"  \
+    "                     as f32 (bf16 if all of the model's matrices are BF16, else f32)\n"       \
     "  --threads N        (one per processor)\n"                                                   \
     "  --memory 8G        budget of a run in bytes; K, M, G, T are powers of 1,024 (7/8 of\n"      \
     "                     what the machine has free)\n"                                            \
-    "  --isa NAME         the most to use: scalar, avx2 or avx512 (whatever there is)\n"           \
+    "  --isa NAME         the most to use: scalar, avx2, avx512, avx512bf16, amx; on ARM scalar\n" \
+    "                     or neon (whatever there is)\n"                                           \
     "  --quiet            no progress and no notes on standard error\n"
 
 typedef enum session_parts {
@@ -56,6 +58,10 @@ typedef struct session {
  * where it is. */
 int session_open(session *s, const char *command, const common_options *options, unsigned parts);
 void session_close(session *s);
+
+/* The precision of runs of the session's model, and the instruction set of its matrix products. */
+const char *session_precision(const session *s);
+const char *session_product(const session *s);
 
 /* The same with a context alone, for commands that only read texts. */
 int session_open_texts(session *s, const char *command);

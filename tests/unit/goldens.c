@@ -1,5 +1,6 @@
 /* Every golden at hand against Transformers (states, logits) and a float64 reference (lens,
- * scores): all prompts of a folder in one batch, through the public API alone. */
+ * scores), in f32 and, where the weights are BF16, in bf16x3: all prompts of a folder in one batch,
+ * through the public API alone. */
 #include "tests/capture.h"
 #include "tests/golden.h"
 
@@ -15,17 +16,18 @@
 
 static struct {
     const char *folder;
+    plens_precision precision;
     plens_context *context;
     plens_model *model;
     goldens golden;
     captures run;
 } now;
 
-static plens_status open_folder(const char *folder, plens_error *error) {
-    memset(&now, 0, sizeof now);
-    now.folder = folder;
+static plens_status open_folder(plens_error *error) {
+    const char *folder = now.folder;
+    plens_options options = {.precision = now.precision};
     plens_model_info info;
-    plens_status status = plens_context_create(NULL, &now.context, error);
+    plens_status status = plens_context_create(&options, &now.context, error);
     if (status == PLENS_OK)
         status = plens_model_open(now.context, folder, &now.model, error);
     if (status != PLENS_OK)
@@ -50,9 +52,8 @@ static void close_folder(void) {
 /* A folder whose goldens cannot be compared is a failure, not one folder fewer. */
 static void opens_and_runs(void) {
     plens_error error = {PLENS_OK, ""};
-    const char *folder = now.folder;
-    plens_status status = open_folder(folder, &error);
-    CHECK_THAT(status == PLENS_OK, "%s: %s", folder, error.message);
+    plens_status status = open_folder(&error);
+    CHECK_THAT(status == PLENS_OK, "%s: %s", now.folder, error.message);
     CHECK_INT(now.golden.n_layers, now.run.model.n_layers);
 }
 
@@ -230,21 +231,28 @@ static void there_are_goldens(void) {
     CHECK(n_golden_folders >= 8);
 }
 
+static void test_folder(const char *folder, plens_precision precision) {
+    now.folder = folder;
+    now.precision = precision;
+    RUN(opens_and_runs);
+    if (!test_bad) {
+        RUN(states_are_transformers);
+        RUN(logits_are_transformers);
+        RUN(lens_is_the_reference);
+        RUN(lens_at_the_last_layer_is_the_output);
+        RUN(final_top_is_the_last_layers_token);
+        RUN(scores_are_the_reference);
+    }
+    close_folder();
+}
+
 int main(void) {
     golden_find_folders();
     RUN(there_are_goldens);
     for (size_t i = 0; i < n_golden_folders; i++) {
-        now.folder = golden_folders[i];
-        RUN(opens_and_runs);
-        if (!test_bad) {
-            RUN(states_are_transformers);
-            RUN(logits_are_transformers);
-            RUN(lens_is_the_reference);
-            RUN(lens_at_the_last_layer_is_the_output);
-            RUN(final_top_is_the_last_layers_token);
-            RUN(scores_are_the_reference);
-        }
-        close_folder();
+        test_folder(golden_folders[i], PLENS_PRECISION_F32);
+        if (golden_is_bf16(golden_folders[i]))
+            test_folder(golden_folders[i], PLENS_PRECISION_BF16X3);
     }
     return test_finish();
 }

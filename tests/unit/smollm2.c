@@ -1,4 +1,5 @@
-/* SmolLM2-135M, a real trained checkpoint, against Transformers: 42 prompts, the lens of 30 layers.
+/* SmolLM2-135M, a real trained checkpoint, against Transformers: 42 prompts, the lens of 30 layers,
+ * in f32 and bf16x3.
  * Its golden is float32's own, so near ties may fall either way and the last digits differ. */
 #include "tests/capture.h"
 #include "tests/golden.h"
@@ -32,12 +33,13 @@ static plens_status run_lens(smollm2 *it, plens_error *error) {
                      error);
 }
 
-static plens_status open_and_run(const char *folder, const char *golden_folder, smollm2 *it,
-                                 plens_error *error) {
+static plens_status open_and_run(const char *folder, const char *golden_folder,
+                                 plens_precision precision, smollm2 *it, plens_error *error) {
+    plens_options options = {.precision = precision};
     memset(it, 0, sizeof *it);
     plens_status status = golden_open_json(golden_folder, "gold_id", "score", &it->golden, error);
     if (status == PLENS_OK)
-        status = plens_context_create(NULL, &it->context, error);
+        status = plens_context_create(&options, &it->context, error);
     if (status == PLENS_OK)
         status = plens_model_open(it->context, folder, &it->model, error);
     return status == PLENS_OK ? run_lens(it, error) : status;
@@ -89,7 +91,7 @@ static const char *compare_prompt(const smollm2 *it, size_t i) {
 
 /* Mistakes that small random models hide: sizes of a real model, a vocabulary of 49,152, BF16 in
  * two shards, attention that has learned to look somewhere. */
-static void smollm2_is_transformers(void) {
+static void check_precision(plens_precision precision) {
     const char *folder = getenv("PLENS_SMOLLM2"), *shared = test_shared();
     if (folder == NULL || shared == NULL)
         SKIP("SmolLM2: make it with %s/tools/smollm2.py DIR and set PLENS_SMOLLM2=DIR",
@@ -98,7 +100,7 @@ static void smollm2_is_transformers(void) {
     snprintf(golden_folder, sizeof golden_folder, "%s/models/smollm2", shared);
     plens_error error = {PLENS_OK, ""};
     smollm2 it;
-    plens_status status = open_and_run(folder, golden_folder, &it, &error);
+    plens_status status = open_and_run(folder, golden_folder, precision, &it, &error);
     const char *problem = status != PLENS_OK ? error.message : NULL;
     if (problem == NULL && (it.golden.n_prompts != 42 || it.golden.n_layers != 30))
         problem = "the golden is not that of 42 prompts and 30 layers";
@@ -108,7 +110,16 @@ static void smollm2_is_transformers(void) {
     CHECK_THAT(problem == NULL, "%s", problem);
 }
 
+static void smollm2_in_f32_is_transformers(void) {
+    check_precision(PLENS_PRECISION_F32);
+}
+
+static void smollm2_in_bf16x3_is_transformers(void) {
+    check_precision(PLENS_PRECISION_BF16X3);
+}
+
 int main(void) {
-    RUN(smollm2_is_transformers);
+    RUN(smollm2_in_f32_is_transformers);
+    RUN(smollm2_in_bf16x3_is_transformers);
     return test_finish();
 }
