@@ -16,10 +16,12 @@
 #include "runtime/audit_dump.h"
 #include "runtime/engine.h"
 #include "runtime/run.h"
+#include "runtime/selftest.h"
 
 struct plens_context {
     plens_allocator allocator;
     plens__engine engine;
+    plens_isa isa_limit;
     uint64_t memory;
 };
 
@@ -73,6 +75,7 @@ plens_status plens_context_create(const plens_options *options, plens_context **
         return plens__fail_memory(error, sizeof *made, "a context");
     made->allocator = chosen.allocator;
     made->memory = chosen.memory;
+    made->isa_limit = chosen.isa_limit;
     plens_status status = plens__engine_open(&made->allocator, &chosen, &made->engine, error);
     if (status != PLENS_OK) {
         plens__free(&chosen.allocator, made);
@@ -106,6 +109,13 @@ void plens_context_describe(const plens_context *context, plens_context_info *in
     info->n_kernels = engine->n_choices;
     for (size_t i = 0; i < engine->n_choices; i++)
         info->kernels[i] = engine->choices[i];
+}
+
+plens_status plens_selftest(plens_context *context, plens_selftest_fn *fn, void *user,
+                            plens_error *error) {
+    if (context == NULL || fn == NULL)
+        return null_argument(error, "plens_selftest");
+    return plens__selftest(&context->allocator, context->isa_limit, fn, user, error);
 }
 
 /* ---- model ---- */

@@ -24,7 +24,8 @@
  * Threads. A model and a tokenizer never change once open: any number of threads may share them.
  *   A context serves one call at a time. Callbacks run on the thread that called plens_run.
  * Effects. The library never prints, exits, reads the environment, sets a signal handler or keeps
- *   global state. The caller's floating-point modes are put back before anything returns.
+ *   global state, but for one permission of the system's, AMX's: see plens_options. The caller's
+ *   floating-point modes are put back before anything returns.
  * Options. A structure of options that is all zero asks for the defaults.
  *
  * Names are the field's: block l has number l = 1..n_layers; "layer l" of the lens is the output
@@ -107,7 +108,11 @@ const char *plens_isa_name(plens_isa isa);
 
 typedef struct plens_options {
     plens_precision precision;
-    plens_isa isa_limit;       /* the most that may be used */
+    plens_isa isa_limit;       /* the most that may be used. AMX needs Linux's permission, which
+                                  holds for the whole process, its threads and its later children,
+                                  for good, and makes the frames of signals some 8 KiB larger. A
+                                  context asks for it if the processor has AMX, the limit allows it
+                                  and the precision is not f32: PLENS_ISA_AVX512BF16 avoids it. */
     int threads;               /* 0: one per processor that the process may use */
     uint64_t memory;           /* budget of a run in bytes; 0: no limit. A run is cut into parts
                                   that fit; too small for one prompt is PLENS_ERROR_MEMORY. */
@@ -137,6 +142,32 @@ typedef struct plens_context_info {
 } plens_context_info;
 
 void plens_context_describe(const plens_context *context, plens_context_info *info);
+
+typedef enum plens_selftest_outcome {
+    PLENS_SELFTEST_PASSED = 0,
+    PLENS_SELFTEST_FAILED = 1,
+    PLENS_SELFTEST_SKIPPED = 2 /* not on this processor, in this build, or within the limit */
+} plens_selftest_outcome;
+
+typedef struct plens_selftest_result {
+    plens_isa isa;
+    const char *part; /* "rows": everything but matrix products; those: "f32", "bf16", "bf16x3";
+                         "all" of a set that is skipped */
+    plens_selftest_outcome outcome;
+    const char *detail; /* the first difference, or why it was skipped ("no AMX"); else "" */
+} plens_selftest_result;
+
+/* Called for each set and part as it is done. Returns 0 to go on; anything else ends the test with
+ * PLENS_CANCELLED. */
+typedef int plens_selftest_fn(void *user, const plens_selftest_result *result);
+
+/* Compares all kernels that the processor and the context's isa_limit allow with the definition,
+ * bit by bit, on random shapes and values: cancelling, around 2^-126, denormal, infinite, NaN; and
+ * the definition with bits that were recorded elsewhere. Takes seconds, on one thread. That
+ * something failed is no error: `fn` counts. Asks for AMX's permission (see plens_options) if the
+ * limit allows AMX. Errors: MEMORY, CANCELLED. */
+plens_status plens_selftest(plens_context *context, plens_selftest_fn *fn, void *user,
+                            plens_error *error);
 
 /* ---- Model -------------------------------------------------------------------------------- */
 

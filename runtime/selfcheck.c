@@ -116,7 +116,8 @@ static void fill_halves(problem *p, unsigned first, unsigned factor, unsigned ra
 
 /* Products of few bits around 2^-126 and of both signs, which cancel: results just above and below
  * the edge, and ties on it. In the last row 2^-126 - 2^-152, which rounds up to 2^-126: zero where
- * underflow is judged before rounding. */
+ * underflow is judged before rounding. In the row before it 2^-126 - 1.5 * 2^-151, which becomes
+ * zero: 2^-126 where a denormal's few bits are rounded first. */
 static void make_edge_problem(problem *p) {
     fill_halves(p, 0x1B00, 0x121, 0x100); /* 2^-73 to 2^-71 */
     for (size_t i = 0; i < OUTPUTS * K; i++)
@@ -125,10 +126,12 @@ static void make_edge_problem(problem *p) {
         p->x[i] = (float)(int)(p->x[i] * 5) * (i % 7 == 0 ? 0x1.01p-60f : 0x1p-56f);
     for (size_t o = 0; o < OUTPUTS; o++)
         p->half[o * K] = p->half[o * K + 2] = 0x2000; /* 2^-63 */
-    memset(p->x + (ROWS - 1) * K, 0, K * sizeof *p->x);
-    p->x[(ROWS - 1) * K] = 0x1p-63f;
-    p->x[(ROWS - 1) * K + 2] = -0x1p-89f;
-    memset(p->c + (ROWS - 1) * OUTPUTS, 0, OUTPUTS * sizeof *p->c);
+    for (size_t r = ROWS - 2; r < ROWS; r++) {
+        memset(p->x + r * K, 0, K * sizeof *p->x);
+        p->x[r * K] = 0x1p-63f;
+        p->x[r * K + 2] = r == ROWS - 1 ? -0x1p-89f : -0x1.8p-88f;
+        memset(p->c + r * OUTPUTS, 0, OUTPUTS * sizeof *p->c);
+    }
 }
 
 static void make_problem(size_t number, problem *p) {

@@ -9,6 +9,7 @@ int command_tokenize(int argc, char **argv);
 int command_audit(int argc, char **argv);
 int command_info(int argc, char **argv);
 int command_merge(int argc, char **argv);
+int command_selftest(int argc, char **argv);
 int command_self_bleu(int argc, char **argv);
 int command_questions(int argc, char **argv);
 int command_import(int argc, char **argv);
