@@ -131,10 +131,11 @@ plens_status plens__file_read(const plens__file *file, uint64_t offset, size_t n
     return PLENS_OK;
 }
 
-/* Only whole pages are dropped: the one in which the bytes begin was begun by what lies before. */
+/* Only whole pages, of up to 2 MiB, are dropped: the one in which the bytes begin was begun by what
+ * lies before. */
 void plens__file_forget(const plens__file *file, uint64_t offset, size_t n) {
 #ifdef POSIX_FADV_DONTNEED
-    uint64_t first = offset / 4096 * 4096;
+    uint64_t first = offset >> 21 << 21;
     (void)posix_fadvise(file->descriptor, (off_t)first, (off_t)(offset + n - first),
                         POSIX_FADV_DONTNEED);
 #else

@@ -103,6 +103,13 @@ uint64_t plens__weights_block_bytes(const plens_model *model) {
 /* Bytes that are read at a time: between two such steps a reader may be told to give up. */
 #define STEP_BYTES ((size_t)8 << 20)
 
+static void forget(const plens__weights *weights, const plens__tensor *tensor, uint64_t from,
+                   size_t n) {
+    plens__tensor_forget(&weights->model->checkpoint, tensor, from, n);
+}
+
+/* What has been read is forgotten step by step; and once more when all of it has been, for pages
+ * that the system was still busy with. */
 static plens_status read_tensor(const plens__weights *weights, const plens__tensor *tensor,
                                 uint64_t from, size_t n, char *to, plens_error *error) {
     const plens__checkpoint *checkpoint = &weights->model->checkpoint;
@@ -113,8 +120,10 @@ static plens_status read_tensor(const plens__weights *weights, const plens__tens
             return plens__fail(error, PLENS_CANCELLED, "reading was stopped");
         status = plens__tensor_read(checkpoint, tensor, from + done, step, to + done, error);
         if (status == PLENS_OK && weights->forget)
-            plens__tensor_forget(checkpoint, tensor, from + done, step);
+            forget(weights, tensor, from + done, step);
     }
+    if (weights->forget)
+        forget(weights, tensor, from, n);
     return status;
 }
 
@@ -163,6 +172,8 @@ static plens_status read_block(plens__weights *weights, size_t index, size_t slo
     plens_status status = PLENS_OK;
     for (int i = 0; i < N_MATRICES && status == PLENS_OK; i++)
         status = read_matrix(weights, matrices[i], &bytes, matrix_of[i], error);
+    for (int i = 0; i < N_MATRICES && weights->forget; i++)
+        forget(weights, matrices[i], 0, (size_t)matrices[i]->n_bytes);
     for (int i = 0; i < N_VECTORS && status == PLENS_OK; i++)
         status = read_vector(weights, vectors[i], &floats, vector_of[i], error);
     return status;
@@ -281,7 +292,7 @@ plens_status plens__weights_embed(plens__weights *weights, const int32_t *tokens
         plens__widen(embed->dtype, weights->rows, d_model, x + r * d_model);
     }
     if (weights->forget) /* only now: prompts have many tokens in common */
-        plens__tensor_forget(&weights->model->checkpoint, embed, 0, (size_t)embed->n_bytes);
+        forget(weights, embed, 0, (size_t)embed->n_bytes);
     return PLENS_OK;
 }
 
