@@ -299,6 +299,21 @@ small() {
 }
 check "60 tokens and 40 layers are less than 2 MB" small
 
+# ---- The README's picture ----
+
+# As in tests/data/README.md; its bits are the same everywhere.
+readme_picture() {
+    "$plens" lens --quiet --precision f32 --model "$PLENS_SMOLLM2" --title SmolLM2-135M-Instruct \
+        --persona 'You are Japanese.' --persona 'You are French.' \
+        --text 'The capital of your country is the city of' --positions last:8 --layers 17-30 \
+        --svg "$scratch/readme.svg" && cmp "$scratch/readme.svg" tests/data/smollm2-lens.svg
+}
+if [ -n "${PLENS_SMOLLM2:-}" ]; then
+    check "plens still draws it so" readme_picture
+else
+    skip "the README's picture: set PLENS_SMOLLM2 to a folder with SmolLM2-135M"
+fi
+
 # ---- Failures ----
 
 mkdir "$scratch/out"

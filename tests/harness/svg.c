@@ -29,7 +29,7 @@ static text_cell signs_of(const figure *f, int32_t id, char name[16]) {
 
 static double widest(const figure *f, int32_t id, double width) {
     char name[16];
-    double found = svg_text_width(signs_of(f, id, name)) * text_size + 6;
+    double found = svg_text_width(signs_of(f, id, name)) * text_size + 9;
     return found > width ? found : width;
 }
 
@@ -65,7 +65,8 @@ static void measure(figure *f) {
     for (size_t i = 0; i < f->map->n_panels; i++) {
         const heatmap_panel *panel = &f->map->panels[i];
         const svg_place place = {0, 0, small_size, "start", plain};
-        size_t n = svg_paragraph(NULL, place, panel_text(panel), panel_width(f, panel), leading, 4);
+        size_t n = svg_paragraph(NULL, place, panel_text(panel), panel_width(f, panel) - axis_width,
+                                 leading, 4);
         f->n_prompt_lines = n > f->n_prompt_lines ? n : f->n_prompt_lines;
         f->width += panel_width(f, panel) + panel_gap;
     }
@@ -120,7 +121,8 @@ static void put_cell(const figure *f, const heatmap_panel *panel, double x, doub
 /* ---- A panel ---- */
 
 static void put_heading(const figure *f, const heatmap_panel *panel, double x) {
-    double y = margin + 32, width = panel_width(f, panel);
+    double y = margin + 32, width = panel_width(f, panel) - axis_width;
+    x += axis_width;
     const svg_place heading = {x, y, 11, "start", bold},
                     text = {x, y + leading, small_size, "start", soft};
     if (panel->persona != NULL) {
@@ -196,7 +198,10 @@ static void put_legend(const figure *f, double y) {
               "what follows in the prompt");
 }
 
-static void put_caption(const figure *f, double y) {
+static const double caption_leading = 11;
+
+/* Returns how high it is. With `draws` 0 it only measures. */
+static double put_caption(const figure *f, double y, int draws) {
     const plens_model_info *info = &f->map->s->info;
     char text[640];
     snprintf(
@@ -208,7 +213,8 @@ static void put_caption(const figure *f, double y) {
         info->n_layers, info->architecture, info->n_layers, info->d_model, info->vocab_size,
         heatmap_precision(f->map));
     const svg_place place = {margin, y, small_size, "start", soft};
-    svg_paragraph(f->out, place, text, f->width - 2 * margin, 11, 6);
+    return caption_leading * (double)svg_paragraph(draws ? f->out : NULL, place, text,
+                                                   f->width - 2 * margin, caption_leading, 8);
 }
 
 static void put_start(const figure *f, double height) {
@@ -230,7 +236,8 @@ void svg_write(output *out, const heatmap *map, palette colours) {
     figure f = {out, map, colours, 0, 0, 0, 0};
     measure(&f);
     double legend = f.grid_top + grid_height(&f) + row_height + 20;
-    put_start(&f, legend + 78);
+    double caption = legend + 36;
+    put_start(&f, caption + put_caption(&f, caption, 0));
     char *title = join("Logit lens of ", map->title, NULL);
     put_plain(&f, margin, margin + 12, 13, "start", bold, title);
     free(title);
@@ -241,6 +248,6 @@ void svg_write(output *out, const heatmap *map, palette colours) {
     }
     put_frame_labels(&f);
     put_legend(&f, legend);
-    put_caption(&f, legend + 36);
+    put_caption(&f, caption, 1);
     output_format(out, "</svg>\n");
 }

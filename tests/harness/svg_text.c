@@ -14,10 +14,11 @@ static const short advances[] = {
     222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500,  500, 334, 260, 334, 584};
 
 static double sign_width(const sign *s) {
+    const double allowance = 1.06; /* other fonts run wider */
     if (s->is_stand_in)
         return s->code == ' ' ? 0.28 : 0.6 * (double)s->columns;
     if (s->code >= 0x20 && s->code <= 0x7E)
-        return advances[s->code - 0x20] / 1000.0;
+        return allowance * advances[s->code - 0x20] / 1000.0;
     return s->columns == 2 ? 1.0 : 0.62 * (double)s->columns;
 }
 
