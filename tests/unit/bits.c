@@ -40,7 +40,7 @@ static void fill(float *values, size_t n, uint64_t seed, float limit) {
 #define CHECK_HASH(hash, expected)                                                                 \
     CHECK_THAT(hash == (expected), "the hash is 0x%016llx", (unsigned long long)hash)
 
-/* gemm and the kernels of rows, in the definition. */
+/* The f32 product and the kernels of rows, in the definition. */
 static void rows_have_the_recorded_bits(void) {
     const plens__kernels *set = &plens__kernels_scalar;
     static float x[N], y[N], out[N], scores[N];
@@ -61,6 +61,24 @@ static void rows_have_the_recorded_bits(void) {
     set->silu_mul(x, y, N, out);
     hash_floats(&hash, out, N);
     CHECK_HASH(hash, 0x33014cd283de90f0u);
+}
+
+/* Sums of bf16 and bf16x3 in the definition, most of them around 2^-126. */
+static void products_have_the_recorded_bits(void) {
+    static float x[N], w[N], out[N];
+    char strips[10 * 2 * PLENS__ROWS_BLOCK_MAX / 9], panel[2 * PLENS__PANEL_BLOCK_MAX];
+    uint64_t hash = 0xCBF29CE484222325u;
+    fill(x, N, 5, 0x1p-62f);
+    fill(w, N, 6, 0x1.8p-62f);
+    for (int precision = PLENS_PRECISION_BF16; precision <= PLENS_PRECISION_BF16X3; precision++) {
+        const plens__product *set = plens__product_scalar((plens_precision)precision);
+        set->pack_w(PLENS_F32, w, 60 * sizeof *w, 16, 60, panel);
+        for (size_t r = 0; r < 10; r++)
+            set->pack_x(x + r * 60, 60, 1, 60, strips + r * 2 * set->strip_block);
+        set->multiply(10, 60, strips, 2 * set->strip_block, panel, 16, 0, out, 16);
+        hash_floats(&hash, out, 160);
+    }
+    CHECK_HASH(hash, 0xb7a306932a1e45b3u);
 }
 
 /* The float exponential over its whole range, and a block of the vocabulary. */
@@ -97,6 +115,7 @@ static void double_functions_have_the_recorded_bits(void) {
 
 int main(void) {
     RUN(rows_have_the_recorded_bits);
+    RUN(products_have_the_recorded_bits);
     RUN(exponentials_have_the_recorded_bits);
     RUN(double_functions_have_the_recorded_bits);
     return test_finish();

@@ -1,28 +1,29 @@
-/* The same input gives the same bits: alone or in a batch, in one part or many, shared or not, on
- * one thread or three, on every instruction set, seen by any hook. Nothing here has a tolerance. */
+/* The same input gives the same bits in every precision: alone or in a batch, in one part or many,
+ * shared or not, on one thread or three, on every instruction set, seen by any hook. Nothing here
+ * has a tolerance. */
 #include "tests/capture.h"
 #include "tests/golden.h"
 
 static struct {
     const char *folder;
+    plens_precision precision;
     plens_model *model;
     plens_model_info info;
     goldens golden;
-    captures whole; /* all prompts in one batch, default options */
+    captures whole; /* all prompts in one batch, options as they are by default */
 } now;
 
 /* ---- one folder at a time ---- */
 
-static plens_status open_folder(const char *folder, plens_error *error) {
+static plens_status open_folder(plens_error *error) {
     plens_context *context = NULL;
-    memset(&now, 0, sizeof now);
-    now.folder = folder;
-    plens_status status = plens_context_create(NULL, &context, error);
+    plens_options options = {.precision = now.precision};
+    plens_status status = plens_context_create(&options, &context, error);
     if (status == PLENS_OK)
-        status = plens_model_open(context, folder, &now.model, error);
+        status = plens_model_open(context, now.folder, &now.model, error);
     if (status == PLENS_OK) {
         plens_model_describe(now.model, &now.info);
-        status = golden_open(folder, now.info.d_model, now.info.vocab_size, &now.golden, error);
+        status = golden_open(now.folder, now.info.d_model, now.info.vocab_size, &now.golden, error);
     }
     if (status == PLENS_OK)
         status = capture_run(context, now.model, now.golden.inputs, now.golden.n_prompts, 0,
@@ -41,9 +42,8 @@ static void close_folder(void) {
 
 static void opens_and_runs(void) {
     plens_error error = {PLENS_OK, ""};
-    const char *folder = now.folder;
-    plens_status status = open_folder(folder, &error);
-    CHECK_THAT(status == PLENS_OK, "%s: %s", folder, error.message);
+    plens_status status = open_folder(&error);
+    CHECK_THAT(status == PLENS_OK, "%s: %s", now.folder, error.message);
 }
 
 /* Runs n prompts from the first-th on (backwards: in reverse order) in a context of these options.
@@ -58,7 +58,11 @@ static const char *compare(const plens_options *options, size_t first, size_t n,
     for (size_t i = 0; i < n; i++)
         prompts[i] = now.golden.inputs[first + (backwards ? n - 1 - i : i)];
     problem[0] = 0;
-    plens_status status = plens_context_create(options, &context, &error);
+    plens_options changed = {0};
+    if (options != NULL)
+        changed = *options;
+    changed.precision = now.precision;
+    plens_status status = plens_context_create(&changed, &context, &error);
     if (status == PLENS_OK)
         status = capture_run(context, now.model, prompts, n, no_sharing, &run, &error);
     if (status != PLENS_OK) {
@@ -99,7 +103,7 @@ static void in_any_order(void) {
 /* Work divided so that a sum is cut where a thread begins. */
 static void any_number_of_threads(void) {
     for (int threads = 1; threads <= 3; threads++) {
-        plens_options options = {0};
+        plens_options options = {.precision = now.precision};
         options.threads = threads;
         const char *problem = compare(&options, 0, now.golden.n_prompts, 0, 0);
         CHECK_THAT(problem == NULL, "%s: %d threads, %s", now.folder, threads, problem);
@@ -108,7 +112,7 @@ static void any_number_of_threads(void) {
 
 /* 0 for the instruction sets of another family of processors. */
 static int is_known_here(plens_isa isa) {
-    plens_options options = {0};
+    plens_options options = {.precision = now.precision};
     plens_context *context = NULL;
     options.isa_limit = isa;
     plens_status status = plens_context_create(&options, &context, NULL);
@@ -119,7 +123,7 @@ static int is_known_here(plens_isa isa) {
 /* A kernel that departs from scalar.c at a size that the self-check does not have. */
 static void any_instruction_set(void) {
     for (int isa = PLENS_ISA_SCALAR; plens_isa_name((plens_isa)isa) != NULL; isa++) {
-        plens_options options = {0};
+        plens_options options = {.precision = now.precision};
         options.isa_limit = (plens_isa)isa;
         if (!is_known_here((plens_isa)isa))
             continue;
@@ -148,7 +152,8 @@ static void long_prompts(void) {
     plens_error error = {PLENS_OK, ""};
     plens_context *context = NULL;
     captures batch, alone;
-    CHECK_OK(plens_context_create(NULL, &context, &error), error);
+    plens_options plain = {.precision = now.precision};
+    CHECK_OK(plens_context_create(&plain, &context, &error), error);
     CHECK_OK(capture_run(context, now.model, prompts, 3, 0, &batch, &error), error);
     for (size_t i = 0; i < 3; i++) {
         CHECK_OK(capture_run(context, now.model, &prompts[i], 1, 0, &alone, &error), error);
@@ -173,7 +178,7 @@ static plens_status plan(uint64_t memory, plens_plan *plan, plens_error *error) 
     plens_hook hooks[3];
     plens_lens lens;
     captures none;
-    plens_options options = {0};
+    plens_options options = {.precision = now.precision};
     options.memory = memory;
     plens_run_options run = capture_options(&none, hooks, &lens);
     plens_status status = plens_context_create(&options, &context, error);
@@ -203,7 +208,7 @@ static void in_many_parts(void) {
     CHECK_OK(plan(enough, &found, &error), error);
     CHECK_THAT(found.n_parts >= 2, "%s: %llu bytes do for one part", now.folder,
                (unsigned long long)enough);
-    plens_options options = {0};
+    plens_options options = {.precision = now.precision};
     options.memory = enough;
     const char *problem = compare(&options, 0, now.golden.n_prompts, 0, 0);
     CHECK_THAT(problem == NULL, "%s: in %zu parts, %s", now.folder, found.n_parts, problem);
@@ -265,7 +270,8 @@ static plens_status ask_for(size_t first, size_t last, agreement *pre, agreement
                        .first_layer = first,
                        .last_layer = last};
     plens_run_options options = {.hooks = &hook, .n_hooks = 1, .lens = &lens};
-    plens_status status = plens_context_create(NULL, &context, error);
+    plens_options plain = {.precision = now.precision};
+    plens_status status = plens_context_create(&plain, &context, error);
     if (status == PLENS_OK)
         status =
             plens_run(context, now.model, now.golden.inputs, now.golden.n_prompts, &options, error);
@@ -292,23 +298,31 @@ static void whatever_is_asked_for(void) {
     }
 }
 
+static void test_folder(const char *folder, plens_precision precision) {
+    now.folder = folder;
+    now.precision = precision;
+    RUN(opens_and_runs);
+    if (!test_bad) {
+        RUN(one_prompt_alone);
+        RUN(without_sharing);
+        RUN(in_any_order);
+        if (now.info.vocab_size < 100) /* the fixtures: small enough for a long prompt */
+            RUN(long_prompts);
+        RUN(any_number_of_threads);
+        RUN(any_instruction_set);
+        RUN(in_many_parts);
+        RUN(whatever_is_asked_for);
+    }
+    close_folder();
+}
+
 int main(void) {
     golden_find_folders();
     for (size_t i = 0; i < n_golden_folders; i++) {
-        now.folder = golden_folders[i];
-        RUN(opens_and_runs);
-        if (!test_bad) {
-            RUN(one_prompt_alone);
-            RUN(without_sharing);
-            RUN(in_any_order);
-            if (now.info.vocab_size < 100) /* the fixtures: small enough for a long prompt */
-                RUN(long_prompts);
-            RUN(any_number_of_threads);
-            RUN(any_instruction_set);
-            RUN(in_many_parts);
-            RUN(whatever_is_asked_for);
-        }
-        close_folder();
+        test_folder(golden_folders[i], PLENS_PRECISION_F32);
+        test_folder(golden_folders[i], PLENS_PRECISION_BF16);
+        if (golden_is_bf16(golden_folders[i]))
+            test_folder(golden_folders[i], PLENS_PRECISION_BF16X3);
     }
     return test_finish();
 }

@@ -1,4 +1,4 @@
-/* plens__matmul on every set of kernels, number of threads and cut of the rows. */
+/* plens__matmul with every product of every precision, number of threads and cut of the rows. */
 #include "sets.h"
 
 #include <fenv.h>
@@ -64,58 +64,90 @@ static float weight(const problem *p, size_t o, size_t k) {
     return value;
 }
 
-/* y as a set of kernels and a number of threads make it, in memory of [n_rows, ldy] that is filled
- * with 7 beforehand. */
-static float *solve(const problem *p, const plens__kernels *set, int n_threads, int with_bias) {
-    plens__engine engine;
+/* An engine that has scratch for this product, whatever it would choose itself. */
+static void open_engine(const plens__product *product, int n_threads, plens__engine *engine) {
     plens_options options = {0};
     options.threads = n_threads;
-    options.isa_limit = set->isa;
-    float *y = malloc(p->n_rows * p->ldy * sizeof(float));
-    if (plens__engine_open(&allocator, &options, &engine, NULL) != PLENS_OK ||
-        engine.kernels != set)
+    if (plens__engine_open(&allocator, &options, engine, NULL) != PLENS_OK)
         abort();
+    plens__free(&allocator, engine->scratch);
+    engine->scratch_bytes = plens__matmul_scratch(product);
+    engine->scratch = plens__alloc(&allocator, (size_t)engine->n_threads * engine->scratch_bytes);
+}
+
+/* y as a product and a number of threads make it, in memory of [n_rows, ldy] that is filled with 7
+ * beforehand. */
+static float *solve(const problem *p, const plens__product *product, int n_threads, int with_bias) {
+    plens__engine engine;
+    open_engine(product, n_threads, &engine);
+    float *y = malloc(p->n_rows * p->ldy * sizeof(float));
+    char *packed = malloc(plens__operand_bytes(product, p->n_rows, p->w.n_in) + 1);
     for (size_t i = 0; i < p->n_rows * p->ldy; i++)
         y[i] = 7;
-    plens__operand x = plens__operand_make(&engine, engine.products[PLENS_PRECISION_F32], p->x,
-                                           p->ldx, p->n_rows, p->w.n_in, NULL);
+    plens__operand x =
+        plens__operand_make(&engine, product, p->x, p->ldx, p->n_rows, p->w.n_in, packed);
     plens__matmul(&engine, &p->w, with_bias ? p->bias : NULL, &x, y, p->ldy);
     plens__engine_close(&engine);
+    free(packed);
     return y;
 }
 
+/* One element of the definition: a row and an output, all of k at once. */
+static float define_element(const problem *p, const plens__product *scalar, size_t r, size_t o) {
+    size_t size = p->w.dtype == PLENS_F32 ? 4 : 2, blocks = (p->w.n_in + 31) / 32;
+    char *panel = malloc(blocks * scalar->panel_block);
+    char *strip = malloc(blocks * scalar->strip_block + 1);
+    const float *x = p->x + r * p->ldx;
+    float sum;
+    scalar->pack_w(p->w.dtype, (const char *)p->w.data + o * p->w.n_in * size, p->w.n_in * size, 1,
+                   p->w.n_in, panel);
+    if (scalar->strip_block > 0)
+        scalar->pack_x(x, p->ldx, 1, p->w.n_in, strip);
+    scalar->multiply(1, p->w.n_in, scalar->strip_block > 0 ? (const void *)strip : x, 0, panel, 1,
+                     0, &sum, 1);
+    free(panel);
+    free(strip);
+    return sum;
+}
+
 /* The definition, one element after the other; what lies between the rows stays 7. */
-static float *define(const problem *p, int with_bias) {
+static float *define(const problem *p, plens_precision precision, int with_bias) {
+    const plens__product *scalar = plens__product_scalar(precision);
     float *y = malloc(p->n_rows * p->ldy * sizeof(float));
     for (size_t i = 0; i < p->n_rows * p->ldy; i++) {
         size_t r = i / p->ldy, o = i % p->ldy;
-        float sum = o < p->w.n_out ? 0.0f : 7.0f;
-        for (size_t k = 0; k < p->w.n_in && o < p->w.n_out; k++)
-            sum = fmaf(p->x[r * p->ldx + k], weight(p, o, k), sum);
-        y[i] = with_bias && o < p->w.n_out ? sum + p->bias[o] : sum;
+        y[i] = 7;
+        if (o < p->w.n_out)
+            y[i] = define_element(p, scalar, r, o) + (with_bias ? p->bias[o] : -0.0f);
     }
     return y;
 }
 
-static void check_problem(const problem *p, const char *what) {
+#define FOR_EACH_PRODUCT(product, precision)                                                       \
+    for (size_t i_ = 0; test_product_at(i_, precision) != NULL; i_++)                              \
+        for (const plens__product *product = test_product_at(i_, precision); product != NULL;      \
+             product = NULL)
+
+static void check_problem(const problem *p, plens_precision precision) {
     for (int bias = 0; bias < 2; bias++) {
-        float *expected = define(p, bias);
-        for (size_t s = 0; test_set(s) != NULL; s++)
-            for (int threads = 1; threads <= 3; threads++) {
-                float *y = solve(p, test_set(s), threads, bias);
-                size_t n = p->n_rows * p->ldy, at = test_difference(y, expected, n);
-                CHECK_THAT(at == n, "%s, %s, %zu x %zu, %zu rows, %d threads: y[%zu] is %a not %a",
-                           what, plens_isa_name(test_set(s)->isa), p->w.n_out, p->w.n_in, p->n_rows,
-                           threads, at, (double)y[at], (double)expected[at]);
-                free(y);
-            }
+        float *expected = define(p, precision, bias);
+        FOR_EACH_PRODUCT(product, precision)
+        for (int threads = 1; threads <= 3; threads++) {
+            float *y = solve(p, product, threads, bias);
+            size_t n = p->n_rows * p->ldy, at = test_difference(y, expected, n);
+            CHECK_THAT(
+                at == n, "%s, %s, dtype %d, %zu x %zu, %zu rows, %d threads: y[%zu] is %a not %a",
+                plens_precision_name(precision), plens_isa_name(product->isa), (int)p->w.dtype,
+                p->w.n_out, p->w.n_in, p->n_rows, threads, at, (double)y[at], (double)expected[at]);
+            free(y);
+        }
         free(expected);
     }
 }
 
 /* A cut at the wrong row, output or k, a bias added twice or before the last block of k, an element
  * touched that is not there. Sizes around every blocking. */
-static void every_set_and_number_of_threads_gives_the_definition(void) {
+static void every_product_and_number_of_threads_gives_the_definition(void) {
     static const size_t sizes[][3] = {/* n_out, n_in, n_rows */
                                       {1, 1, 1},     {3, 5, 2},     {48, 256, 8},  {49, 257, 9},
                                       {16, 512, 6},  {100, 513, 3}, {64, 17, 530}, {1, 300, 1100},
@@ -123,8 +155,11 @@ static void every_set_and_number_of_threads_gives_the_definition(void) {
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int dtype = PLENS_F32; dtype <= PLENS_BF16 && !test_bad; dtype++) {
             problem p = make_problem((plens_dtype)dtype, sizes[i][0], sizes[i][1], sizes[i][2],
-                                     (test_kind)(i % 3));
-            check_problem(&p, dtype == PLENS_F32 ? "f32" : dtype == PLENS_F16 ? "f16" : "bf16");
+                                     i % 4 == 3 ? EDGE : (test_kind)(i % 4));
+            check_problem(&p, PLENS_PRECISION_F32);
+            check_problem(&p, PLENS_PRECISION_BF16);
+            if (dtype == PLENS_BF16)
+                check_problem(&p, PLENS_PRECISION_BF16X3);
             free_problem(&p);
         }
 }
@@ -132,33 +167,34 @@ static void every_set_and_number_of_threads_gives_the_definition(void) {
 /* A row whose bits depend on the rows beside it. */
 static void a_row_alone_has_the_same_bits(void) {
     problem p = make_problem(PLENS_BF16, 130, 300, 23, PLAIN);
-    for (size_t s = 0; test_set(s) != NULL; s++) {
-        float *batch = solve(&p, test_set(s), 2, 1);
-        for (size_t r = 0; r < p.n_rows; r++) {
-            problem one = p;
-            one.x += r * p.ldx;
-            one.n_rows = 1;
-            float *alone = solve(&one, test_set(s), 2, 1);
-            CHECK_INT(test_difference(alone, batch + r * p.ldy, p.w.n_out), p.w.n_out);
-            free(alone);
+    for (int precision = PLENS_PRECISION_F32; precision <= PLENS_PRECISION_BF16X3; precision++)
+        FOR_EACH_PRODUCT(product, (plens_precision)precision) {
+            float *batch = solve(&p, product, 2, 1);
+            for (size_t r = 0; r < p.n_rows; r++) {
+                problem one = p;
+                one.x += r * p.ldx;
+                one.n_rows = 1;
+                float *alone = solve(&one, product, 2, 1);
+                CHECK_INT(test_difference(alone, batch + r * p.ldy, p.w.n_out), p.w.n_out);
+                free(alone);
+            }
+            free(batch);
         }
-        free(batch);
-    }
     free_problem(&p);
 }
 
 /* The definition computing something else than a product. */
 static void the_result_is_within_its_bound(void) {
     problem p = make_problem(PLENS_F32, 60, 700, 11, PLAIN);
-    for (size_t s = 0; test_set(s) != NULL; s++) {
-        float *y = solve(&p, test_set(s), 2, 1);
+    FOR_EACH_PRODUCT(product, PLENS_PRECISION_F32) {
+        float *y = solve(&p, product, 2, 1);
         for (size_t r = 0; r < p.n_rows; r++)
             for (size_t o = 0; o < p.w.n_out; o++) {
                 double sum = (double)p.bias[o], size = fabs(sum);
                 for (size_t k = 0; k < p.w.n_in; k++) {
-                    double product = (double)p.x[r * p.ldx + k] * (double)weight(&p, o, k);
-                    sum += product;
-                    size += fabs(product);
+                    double term = (double)p.x[r * p.ldx + k] * (double)weight(&p, o, k);
+                    sum += term;
+                    size += fabs(term);
                 }
                 /* n_in fused steps and one addition, each 2^-24 of what is summed so far. */
                 double bound = (double)(p.w.n_in + 1) * 0x1.02p-24 * size;
@@ -173,10 +209,10 @@ static void the_result_is_within_its_bound(void) {
 static void empty_products_do_nothing(void) {
     problem p = make_problem(PLENS_F32, 4, 4, 2, PLAIN);
     p.n_rows = 0;
-    free(solve(&p, test_set(0), 2, 1));
+    free(solve(&p, plens__product_scalar(PLENS_PRECISION_BF16), 2, 1));
     p.n_rows = 2;
     p.w.n_out = 0;
-    float *y = solve(&p, test_set(0), 2, 0);
+    float *y = solve(&p, plens__product_scalar(PLENS_PRECISION_F32), 2, 0);
     for (size_t i = 0; i < p.n_rows * p.ldy; i++)
         CHECK(y[i] == 7);
     free(y);
@@ -236,38 +272,57 @@ static void count_modes(void) {
     count_set += set;
 }
 
+static void check_modes(const problem *p, const plens__product *product, int threads) {
+    float *expected = solve(p, product, threads, 1);
+    on_threads(threads, set_modes);
+    float *y = solve(p, product, threads, 1);
+    count_set = 0;
+    on_threads(threads, count_modes);
+    on_threads(threads, clear_modes);
+    size_t n = p->n_rows * p->ldy, at = test_difference(y, expected, n);
+    CHECK_THAT(at == n, "%s, %s: y[%zu] is %a not %a", plens_precision_name(product->precision),
+               plens_isa_name(product->isa), at, (double)y[at], (double)expected[at]);
+#ifdef _OPENMP
+    CHECK_INT(count_set, threads);
+#else
+    CHECK_INT(count_set, 1);
+#endif
+    free(y);
+    free(expected);
+}
+
 /* A caller's flush-to-zero or rounding mode that reaches the kernels, or that we take away. */
 static void the_callers_modes_neither_matter_nor_change(void) {
-    problem p = make_problem(PLENS_F32, 200, 90, 40, TINY);
-    for (size_t s = 0; test_set(s) != NULL; s++)
-        for (int threads = 1; threads <= 3; threads++) {
-            float *expected = solve(&p, test_set(s), threads, 1);
-            on_threads(threads, set_modes);
-            set_modes(); /* LLVM's OpenMP undoes it after the region; its workers take ours */
-            float *y = solve(&p, test_set(s), threads, 1);
-            count_set = 0;
-            on_threads(threads, count_modes);
-            on_threads(threads, clear_modes);
-            clear_modes();
-            size_t n = p.n_rows * p.ldy, at = test_difference(y, expected, n);
-            CHECK_THAT(at == n, "%s: y[%zu] is %a not %a", plens_isa_name(test_set(s)->isa), at,
-                       (double)y[at], (double)expected[at]);
-#ifdef _OPENMP
-            CHECK_INT(count_set, threads);
-#else
-            CHECK_INT(count_set, 1);
-#endif
+    problem p = make_problem(PLENS_BF16, 200, 90, 40, TINY);
+    for (int precision = PLENS_PRECISION_F32; precision <= PLENS_PRECISION_BF16X3; precision++)
+        FOR_EACH_PRODUCT(product, (plens_precision)precision)
+    for (int threads = 1; threads <= 3; threads++)
+        check_modes(&p, product, threads);
+    free_problem(&p);
+}
+
+/* A bias that is flushed as the sums of bf16 are. */
+static void a_denormal_bias_is_kept(void) {
+    problem p = make_problem(PLENS_BF16, 60, 40, 5, TINY);
+    for (size_t o = 0; o < p.w.n_out; o++)
+        p.bias[o] = (float)(1 + o) * 0x1p-140f;
+    memset(p.x, 0, p.n_rows * p.ldx * sizeof *p.x);
+    for (int precision = PLENS_PRECISION_F32; precision <= PLENS_PRECISION_BF16X3; precision++)
+        FOR_EACH_PRODUCT(product, (plens_precision)precision) {
+            float *y = solve(&p, product, 2, 1);
+            for (size_t i = 0; i < p.n_rows * p.w.n_out; i++)
+                CHECK(y[i / p.w.n_out * p.ldy + i % p.w.n_out] == p.bias[i % p.w.n_out]);
             free(y);
-            free(expected);
         }
     free_problem(&p);
 }
 
 int main(void) {
-    RUN(every_set_and_number_of_threads_gives_the_definition);
+    RUN(every_product_and_number_of_threads_gives_the_definition);
     RUN(a_row_alone_has_the_same_bits);
     RUN(the_result_is_within_its_bound);
     RUN(empty_products_do_nothing);
     RUN(the_callers_modes_neither_matter_nor_change);
+    RUN(a_denormal_bias_is_kept);
     return test_finish();
 }
