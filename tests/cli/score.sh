@@ -186,6 +186,14 @@ check "two files: the same" same_tables "$scratch/both"
 cp -r "$model" "$scratch/stories260k"
 check "elsewhere" "$plens" score --quiet --model "$scratch/stories260k/" --threads 2 --isa scalar \
     --memory 64M --data "$scratch/data.tsv" --out "$scratch/elsewhere"
+check "without sharing" "$plens" score --quiet --model "$model" --data "$scratch/data.tsv" \
+    --no-share --out "$scratch/unshared"
+check "without sharing: the same" same_tables "$scratch/unshared"
+rows() { # OPTION…
+    "$plens" score --model "$model" --data "$scratch/data.tsv" --plan "$@" |
+        sed -n 's/^rows: \([0-9]*\).*/\1/p'
+}
+check "with it there are fewer rows" [ "$(rows)" -lt "$(rows --no-share)" ]
 result() {
     sed -n '/"result"/,/^  },/p' "$1/run.json"
 }

@@ -32,6 +32,7 @@ static const char usage[] =
     "                   I and N from the launcher's variables. {shard} in --out stands for I.\n"
     "                   plens merge joins the folders\n"
     "  --plan           say what the run would take (memory, reading, time) and do not run\n"
+    "  --no-share       compute common beginnings for each prompt anew: slower, the same bytes\n"
     "  --view           a table for people instead of TSV, as on a terminal\n"
     "\n" COMMON_USAGE;
 
@@ -42,7 +43,7 @@ typedef struct score_options {
     const char *out, *ratios, *shard_text, *checkpoint;
     uint64_t interval; /* seconds between checkpoints */
     shard shard;
-    int condition, force, resume, for_people, plan;
+    int condition, force, resume, for_people, plan, no_share;
 } score_options;
 
 enum { RUN_WITH = 1, RUN_WITHOUT = 2 };
@@ -70,6 +71,7 @@ static int read_options(score_options *o, int argc, char **argv) {
         {"--resume", OPTION_FLAG, &o->resume, NULL},
         {"--checkpoint", OPTION_TEXT, &o->checkpoint, NULL},
         {"--plan", OPTION_FLAG, &o->plan, NULL},
+        {"--no-share", OPTION_FLAG, &o->no_share, NULL},
         COMMON_OPTIONS(o->common),
     };
     o->condition = RUN_WITH | RUN_WITHOUT;
@@ -112,10 +114,10 @@ static int print_result(const score_report *r, int for_people) {
     return code;
 }
 
-static int print_plan(session *s, const jobs *j) {
+static int print_plan(session *s, const jobs *j, int no_sharing) {
     output out;
     output_standard(&out);
-    int code = j->count == 0 ? EXIT_DONE : scores_plan(&out, s, j);
+    int code = j->count == 0 ? EXIT_DONE : scores_plan(&out, s, j, no_sharing);
     int written = output_finish(&out);
     output_discard(&out);
     return code != EXIT_DONE ? code : written;
@@ -159,6 +161,7 @@ static int run_into_folder(session *s, const score_options *o, score_report *r, 
 static int run_and_write(session *s, const score_options *o, score_report *r) {
     scores results;
     scores_make(&results, s, r->jobs, r->ratios);
+    results.no_sharing = o->no_share;
     r->scores = &results;
     int code;
     if (o->out != NULL) {
@@ -190,7 +193,7 @@ static int score(const score_options *o, const ratio_list *ratios) {
         score_report r = {&s, &q, &o->jobs, &j, ratios, &o->shard, NULL, 0};
         shard_cut(&o->shard, &j);
         r.prepare_seconds = system_seconds() - started;
-        code = o->plan ? print_plan(&s, &j) : run_and_write(&s, o, &r);
+        code = o->plan ? print_plan(&s, &j, o->no_share) : run_and_write(&s, o, &r);
     }
     jobs_free(&j, &s);
     questions_free(&q);

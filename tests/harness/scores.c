@@ -125,10 +125,11 @@ static plens_prompt *make_prompts(const jobs *j) {
     return prompts;
 }
 
-int scores_plan(output *out, session *s, const jobs *j) {
+int scores_plan(output *out, session *s, const jobs *j, int no_sharing) {
     plens_lens lens;
     plens_run_options options;
     set_lens(&options, &lens, NULL);
+    options.no_sharing = no_sharing;
     options.memory = session_budget(s);
     plens_prompt *prompts = make_prompts(j);
     int code = plan_print(out, s, prompts, j->count, &options);
@@ -142,6 +143,7 @@ static int run(scores *r, session *s, const plens_prompt *prompts, const plens_s
     plens_run_options options;
     set_lens(&options, &lens, r);
     options.saver = saver;
+    options.no_sharing = r->no_sharing;
     if (r->jobs->count == 0) { /* an empty shard */
         if (!s->options.quiet)
             say("no prompts fall to this shard");

@@ -37,6 +37,7 @@ typedef struct scores {
     float *top_probs;          /* [n_jobs, n_layers] */
     layer_result *layers;      /* [n_jobs, n_layers] */
     double *s, *ref_s;         /* [n_jobs, n_ratios]; ref_s only where the data has a gold */
+    int no_sharing;            /* 1: run without sharing beginnings; set before */
     double seconds;            /* of the run */
     size_t bad_job, bad_layer; /* bad_layer 0: every number was finite */
 } scores;
@@ -49,7 +50,7 @@ int scores_run(scores *r, session *s, const plens_saver *saver);
 void scores_free(scores *r);
 
 /* Prints what the jobs would take instead. */
-int scores_plan(output *out, session *s, const jobs *j);
+int scores_plan(output *out, session *s, const jobs *j, int no_sharing);
 
 /* The ids that the condition of job i is judged against. */
 const int32_t *scores_gold(const scores *r, size_t i, size_t *n_gold);
