@@ -314,7 +314,8 @@ static answer masks(const plens__case *c, size_t i, plens__suspect *s) {
     if (i - 4 >= (n < 96 ? n : 96))
         return NO_MORE;
     size_t found = window == 0 ? i - 3 : i - 4 < 2 ? window + 1 - 2 * (i - 4) : i - 5;
-    if (found == 0 || found == window || (window == 0 && found >= n))
+    int again = i - 4 >= 2 && (found == window + 1 || found + 1 == window);
+    if (found == 0 || found == window || (window != 0 && again) || (window == 0 && found >= n))
         return NOT_HERE;
     s->variant.window = found;
     if (window == 0)
