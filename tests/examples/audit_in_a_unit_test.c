@@ -8,8 +8,7 @@
 
 enum { N_IDS = 4 };
 static const int32_t ids[N_IDS] = {1, 5, 9, 2};
-static float
-    *states[MAX_LAYERS + 1]; /* the embedding, the output of blocks 1..L: [N_IDS, d_model] */
+static float *states[200]; /* the embedding, blocks 1..L's outputs: [N_IDS, d_model] */
 
 static int keep(void *user, const plens_activations *a) {
     (void)user;
