@@ -23,8 +23,7 @@ static int my_engine(plens_context *context, plens_model *model, plens_error *er
     plens_prompt prompt = {ids, N_IDS, NULL, 0};
     plens_hook hooks[2];
     plens_run_options options;
-    memset(hooks, 0, sizeof hooks);
-    memset(&options, 0, sizeof options);
+    memset(hooks, 0, sizeof hooks), memset(&options, 0, sizeof options);
     hooks[0].point = PLENS_EMBED;
     hooks[1].point = PLENS_RESID_POST;
     hooks[0].fn = hooks[1].fn = keep;
@@ -51,8 +50,10 @@ int main(int argc, char **argv) {
     failed = failed || my_engine(context, model, &error);
     if (!failed && argc > 3)
         states[atoi(argv[3])][0] += 1;
-    if (failed || plens_audit(context, model, &theirs, &options, &result, &error))
-        return fprintf(stderr, "%s\n", error.message), 2;
-    puts(result.text);                      /* "ok: ...", "departs at block 3: ..." */
-    return result.verdict == PLENS_DEPARTS; /* the process ends: nothing is freed here */
+    failed = failed || plens_audit(context, model, &theirs, &options, &result, &error);
+    puts(failed ? error.message : result.text); /* "ok: ...", "departs at block 3: ..." */
+    for (size_t l = 0; l < 200; l++)
+        free(states[l]);
+    plens_model_close(model), plens_context_destroy(context);
+    return failed ? 2 : result.verdict == PLENS_DEPARTS;
 }
