@@ -204,13 +204,20 @@ static void give_up(checkpoint *c, int reason) {
     c->failed = 1;
 }
 
-/* At most one an interval, and three hundredths of the time. */
+/* At most one an interval, and three hundredths of the time; before the first one has shown what it
+ * costs, as if the disk took 500 MB a second. */
+static int is_due(const checkpoint *c, double now, uint64_t n_state) {
+    double cost = c->written ? c->cost : (double)n_state / 5e8;
+    if (c->interval <= 0)
+        return 1;
+    return now - c->last >= c->interval && now - c->last >= 33 * cost;
+}
+
 static int begin(void *user, const plens_progress *at, uint64_t n_state) {
     checkpoint *c = user;
     double now = system_seconds();
     (void)at;
-    if (c->failed || now - c->last < c->interval ||
-        (c->interval > 0 && now - c->last < 33 * c->cost))
+    if (c->failed || !is_due(c, now, n_state))
         return 0;
     c->begun = now;
     if (c->file != NULL) /* the one that the run went on from */
