@@ -504,7 +504,7 @@ static void adjoint_is_the_derivative(void) {
              error);
     CHECK_OK(plens__engine_open(&heap, NULL, &engine, &error), error);
     const plens__config *config = &model->config;
-    plens__weights weights;
+    plens__weights weights = {.n_slots = 0}; /* nothing is read ahead */
     plens__block block;
     plens__carver carver = {NULL, 0, 0};
     plens__weights_carve(&weights, model, &carver);
