@@ -11,6 +11,7 @@
 #include <immintrin.h>
 #include <string.h>
 
+#include "runtime/kernels/ahead.h"
 #include "runtime/kernels/unroll.h"
 
 #define TARGET target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")
@@ -64,7 +65,6 @@ INLINE void pack_square(plens_dtype dtype, const char *w, size_t row_bytes, size
     UNROLL
     for (size_t i = 0; i < BLOCK; i++) {
         const char *row = w + i * row_bytes;
-        __builtin_prefetch((const void *)((uintptr_t)row + BLOCK * row_bytes));
         r[i] = i < n_rows ? pair_up(weight_words(dtype, row, n)) : zero_row();
     }
     transpose(r);
@@ -78,9 +78,13 @@ INLINE void pack_w_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t
     const size_t size = dtype == PLENS_F32 ? 4 : 2;
     for (size_t o = 0; o < PANEL; o += BLOCK) {
         size_t n_rows = o < n_out ? n_out - o : 0;
-        for (size_t i = 0; i < k; i += PLENS__BLOCK_K)
+        plens__ahead below =
+            plens__ahead_begin((uintptr_t)w + (o + BLOCK) * row_bytes, row_bytes, k * size);
+        for (size_t i = 0; i < k; i += PLENS__BLOCK_K) {
+            plens__ahead_ask(&below, BLOCK * PLENS__BLOCK_K * size / PLENS__LINE);
             pack_square(dtype, w + o * row_bytes + i * size, row_bytes, n_rows, k - i,
                         panel + i / PLENS__BLOCK_K * UNITS * PANEL + o);
+        }
     }
 }
 

@@ -10,20 +10,19 @@
 
 #include <string.h>
 
+#include "runtime/kernels/ahead.h"
+
 enum { PANEL = VECTORS * VECTOR };
 
 /* ---- Packing ------------------------------------------------------------------------------- */
 
 /* A block is BLOCK rows of W by BLOCK lanes of 32 bits: as many floats, or twice as many halves,
- * which are transposed in pairs and widened afterwards. Loads n_bytes of each row there is. W comes
- * from memory in short pieces of many rows, too short for the processor to foresee the next; so
- * the rows of the block below are asked for now (an address without memory does no harm). */
+ * which are transposed in pairs and widened afterwards. Loads n_bytes of each row there is. */
 INLINE void load_block(const char *w, size_t row_bytes, size_t n_rows, size_t n_bytes,
                        block_row r[BLOCK]) {
     UNROLL
     for (size_t i = 0; i < BLOCK; i++) {
         const char *row = w + i * row_bytes;
-        __builtin_prefetch((const void *)((uintptr_t)row + BLOCK * row_bytes));
         if (i >= n_rows) {
             r[i] = zero_row();
         } else if (n_bytes == sizeof(block_row)) {
@@ -67,9 +66,13 @@ INLINE void pack_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t n
     for (size_t o = 0; o < PANEL; o += BLOCK) {
         const char *from = w + o * row_bytes;
         size_t n_rows = o < n_out ? n_out - o : 0;
+        plens__ahead below =
+            plens__ahead_begin((uintptr_t)from + BLOCK * row_bytes, row_bytes, k * size);
         size_t i = 0;
-        for (; n_rows >= BLOCK && i + columns <= k; i += columns)
+        for (; n_rows >= BLOCK && i + columns <= k; i += columns) {
+            plens__ahead_ask(&below, BLOCK * sizeof(block_row) / PLENS__LINE);
             pack_block(dtype, from + i * size, row_bytes, BLOCK, columns, panel + i * PANEL + o);
+        }
         for (; i < k; i += columns)
             pack_block(dtype, from + i * size, row_bytes, n_rows, k - i < columns ? k - i : columns,
                        panel + i * PANEL + o);
