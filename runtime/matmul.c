@@ -1,14 +1,24 @@
 /* The work of one matmul is cut into items, blocks of y of [rows, panels]; each item packs the
  * panels it needs, one part of k after the other. The order of operations in an element of y is
  * that of its product wherever it lies, so no cut changes a bit [Goto & van de Geijn 2008 for the
- * blocking]. */
+ * blocking].
+ *
+ * Panels pay off by the rows that they meet. Where there are few, x is packed in their place, once,
+ * and w goes by in strips, which takes no transposing; or w is not packed at all (product.h,
+ * pack_w_strip and multiply_directly). */
 #include "runtime/fp.h"
 
 #include "runtime/matmul.h"
 
 #include "runtime/fpstate.h"
+#include "runtime/kernels/ahead.h"
 
-enum { ITEMS_PER_THREAD = 4 };
+enum {
+    ITEMS_PER_THREAD = 4,
+    MOST_OUTPUTS = 256, /* in an item of few rows */
+    VERY_FEW_ROWS = 2 * PLENS__DIRECT_ROWS,
+    DIRECT_OUTPUTS = 16 /* that stay in the second-level cache while the rows go by */
+};
 
 static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
@@ -18,22 +28,59 @@ static size_t ceil_divide(size_t a, size_t b) {
     return a / b + (a % b != 0);
 }
 
+static size_t larger(size_t a, size_t b) {
+    return a > b ? a : b;
+}
+
 static size_t blocks(size_t k) {
     return ceil_divide(k, PLENS__BLOCK_K);
 }
 
 /* ---- The operand ---- */
 
-size_t plens__operand_bytes(const plens__product *product, size_t n_rows, size_t n_in) {
-    return ceil_divide(n_rows, product->strip) * blocks(n_in) * product->strip_block;
+/* What an operand is packed in: strips of rows, or panels of few. */
+typedef struct packing_unit {
+    size_t rows, block; /* of one, and its bytes for 32 k */
+} packing_unit;
+
+static packing_unit unit_of(const plens__product *product, plens__packing packing) {
+    return packing == PLENS__PANELS ? (packing_unit){product->panel, product->panel_block}
+                                    : (packing_unit){product->strip, product->strip_block};
 }
 
-/* Where the strip with row r begins, in the part of k from k0 on. */
-static size_t strip_at(const plens__operand *x, size_t r, size_t k0) {
-    const plens__product *product = x->product;
-    size_t n_k = smaller(product->k_part, x->n_in - k0);
-    size_t before = k0 / PLENS__BLOCK_K * ceil_divide(x->n_rows, product->strip);
-    return (before + r / product->strip * blocks(n_k)) * product->strip_block;
+static plens__packing packing_of(const plens__product *product, size_t n_rows) {
+    if (product->multiply_directly != NULL && n_rows <= VERY_FEW_ROWS)
+        return PLENS__STRIPS_WHOLE;
+    int few = n_rows > PLENS__DIRECT_ROWS && n_rows <= PLENS__FEW_ROWS;
+    return product->pack_w_strip != NULL && few ? PLENS__PANELS : PLENS__STRIPS;
+}
+
+static size_t packed_bytes(const plens__product *product, plens__packing packing, size_t n_rows,
+                           size_t n_in) {
+    packing_unit unit = unit_of(product, packing);
+    return ceil_divide(n_rows, unit.rows) * blocks(n_in) * unit.block;
+}
+
+size_t plens__operand_bytes(const plens__product *product, size_t n_rows, size_t n_in) {
+    size_t bytes = packed_bytes(product, PLENS__STRIPS, n_rows, n_in);
+    size_t few = packed_bytes(product, PLENS__PANELS, smaller(n_rows, PLENS__FEW_ROWS), n_in);
+    return product->pack_w_strip != NULL && few > bytes ? few : bytes;
+}
+
+/* Where k0.. of the unit with row r begins; k0 is where a part of k begins. */
+static size_t unit_at(const plens__operand *x, size_t r, size_t k0) {
+    packing_unit unit = unit_of(x->product, x->packing);
+    size_t index = r / unit.rows, before = k0 / PLENS__BLOCK_K;
+    if (x->packing == PLENS__STRIPS_WHOLE)
+        return (index * blocks(x->n_in) + before) * unit.block;
+    size_t n_k = smaller(x->product->k_part, x->n_in - k0);
+    return (before * ceil_divide(x->n_rows, unit.rows) + index * blocks(n_k)) * unit.block;
+}
+
+/* From one unit to the next, in a part of n_k. */
+static size_t unit_step(const plens__operand *x, size_t n_k) {
+    return blocks(x->packing == PLENS__STRIPS_WHOLE ? x->n_in : n_k) *
+           unit_of(x->product, x->packing).block;
 }
 
 typedef struct packing {
@@ -42,28 +89,35 @@ typedef struct packing {
     char *to;
 } packing;
 
-/* Item: a strip. */
-static void pack_strip(void *arg, size_t item, int thread) {
+/* Item: a strip or a panel. */
+static void pack_unit(void *arg, size_t item, int thread) {
     const packing *p = arg;
-    const plens__product *product = p->operand->product;
-    size_t r = item * product->strip, n_rows = smaller(product->strip, p->operand->n_rows - r);
-    size_t ldx = p->operand->ldx;
+    const plens__operand *x = p->operand;
+    const plens__product *product = x->product;
+    size_t most = unit_of(product, x->packing).rows, r = item * most;
+    size_t n_rows = smaller(most, x->n_rows - r);
     (void)thread;
-    for (size_t k = 0; k < p->operand->n_in; k += product->k_part)
-        product->pack_x(p->x + r * ldx + k, ldx, n_rows,
-                        smaller(product->k_part, p->operand->n_in - k),
-                        p->to + strip_at(p->operand, r, k));
+    for (size_t k = 0; k < x->n_in; k += product->k_part) {
+        size_t n_k = smaller(product->k_part, x->n_in - k);
+        const float *from = p->x + r * x->ldx + k;
+        char *to = p->to + unit_at(x, r, k);
+        if (x->packing == PLENS__PANELS)
+            product->pack_w(PLENS_F32, from, x->ldx * sizeof(float), n_rows, n_k, to);
+        else
+            product->pack_x(from, x->ldx, n_rows, n_k, to);
+    }
 }
 
 plens__operand plens__operand_make(const plens__engine *engine, const plens__product *product,
                                    const float *x, size_t ldx, size_t n_rows, size_t n_in,
                                    void *buffer) {
-    plens__operand operand = {product, x, ldx, n_rows, n_in};
-    if (product->strip_block == 0)
+    plens__operand operand = {product, x, ldx, n_rows, n_in, packing_of(product, n_rows)};
+    packing_unit unit = unit_of(product, operand.packing);
+    if (unit.block == 0)
         return operand;
     operand.data = buffer;
     packing p = {&operand, x, buffer};
-    plens__parallel(engine, ceil_divide(n_rows, product->strip), pack_strip, &p);
+    plens__parallel(engine, ceil_divide(n_rows, unit.rows), pack_unit, &p);
     return operand;
 }
 
@@ -76,28 +130,55 @@ typedef struct matmul {
     const plens__operand *x;
     float *y;
     size_t ldy;
-    size_t rows_per_item, panels_per_item, row_items;
+    size_t rows_per_item, panels_per_item, row_items; /* of many rows */
+    size_t outputs_per_item;                          /* of few */
 } matmul;
 
+/* Outputs that few rows meet at once: their strips should stay in the first-level cache. */
+static size_t group_of(const plens__product *product) {
+    return product->strip * (product->strip < 6 ? 4 : 2);
+}
+
+/* Bytes of one strip of w, n_k long, and from one to the next what `multiply` wants. */
+static size_t strip_bytes(const plens__product *product, size_t n_k) {
+    return product->strip_block > 0 ? blocks(n_k) * product->strip_block
+                                    : product->strip * n_k * sizeof(float);
+}
+
+/* A group's strips, then its c, transposed. */
+static size_t group_bytes(const plens__product *product) {
+    size_t group = group_of(product);
+    return group / product->strip * strip_bytes(product, product->k_part) +
+           group * PLENS__FEW_ROWS * sizeof(float);
+}
+
 size_t plens__matmul_scratch(const plens__product *product) {
-    return blocks(product->k_part) * product->panel_block;
+    size_t panel = blocks(product->k_part) * product->panel_block;
+    return product->pack_w_strip != NULL ? larger(panel, group_bytes(product)) : panel;
+}
+
+static size_t row_bytes(const matmul *m) {
+    return m->w->n_in * (m->w->dtype == PLENS_F32 ? 4 : 2);
+}
+
+/* Where element (o, k) of w lies. */
+static const char *weight_at(const matmul *m, size_t o, size_t k) {
+    return (const char *)m->w->data + o * row_bytes(m) + k * (m->w->dtype == PLENS_F32 ? 4 : 2);
 }
 
 /* Rows r0.. (n_rows of them) times the panel of outputs o0.. over k in [k0, k0 + n_k). */
 static void multiply_block(const matmul *m, void *panel, size_t r0, size_t n_rows, size_t o0,
                            size_t n_out, size_t k0, size_t n_k) {
     const plens__product *product = m->x->product;
-    size_t size = m->w->dtype == PLENS_F32 ? 4 : 2, row_bytes = m->w->n_in * size;
-    const char *w = (const char *)m->w->data + o0 * row_bytes + k0 * size;
     size_t from, step;
     if (product->strip_block == 0) {
         from = (r0 * m->x->ldx + k0) * sizeof(float);
         step = m->x->ldx * sizeof(float);
     } else {
-        from = strip_at(m->x, r0, k0);
-        step = blocks(n_k) * product->strip_block;
+        from = unit_at(m->x, r0, k0);
+        step = unit_step(m->x, n_k);
     }
-    product->pack_w(m->w->dtype, w, row_bytes, n_out, n_k, panel);
+    product->pack_w(m->w->dtype, weight_at(m, o0, k0), row_bytes(m), n_out, n_k, panel);
     product->multiply(n_rows, n_k, (const char *)m->x->data + from, step, panel, n_out, k0 > 0,
                       m->y + r0 * m->ldy + o0, m->ldy);
 }
@@ -143,9 +224,103 @@ static size_t cut(matmul *m) {
     return m->row_items * ceil_divide(n_panels, m->panels_per_item);
 }
 
+/* ---- Few rows ---- */
+
+/* Asks memory for the strip of w at (o, k0), or of the group below where k is at its end. */
+static void ask_for_strip(const matmul *m, size_t o, size_t k0) {
+    const plens__product *product = m->x->product;
+    size_t n_in = m->x->n_in, at = k0 < n_in ? k0 : 0;
+    size_t n_k = smaller(product->k_part, n_in - at);
+    const char *w = weight_at(m, k0 < n_in ? o : o + group_of(product), at);
+    size_t lines = ceil_divide(n_k * row_bytes(m) / n_in, PLENS__LINE);
+    plens__ahead ahead = plens__ahead_begin((uintptr_t)w, row_bytes(m), lines * PLENS__LINE);
+    plens__ahead_ask(&ahead, product->strip * lines);
+}
+
+/* c [n, n_rows], transposed, of n outputs from o0 on, all of k. While one part of k is multiplied
+ * memory is asked for the next. */
+static void multiply_group(const matmul *m, char *strips, float *c, size_t o0, size_t n) {
+    const plens__operand *x = m->x;
+    const plens__product *product = x->product;
+    size_t strip = product->strip;
+    for (size_t k0 = 0; k0 < x->n_in; k0 += product->k_part) {
+        size_t n_k = smaller(product->k_part, x->n_in - k0), bytes = strip_bytes(product, n_k);
+        size_t step = product->strip_block > 0 ? bytes : n_k * sizeof(float);
+        for (size_t o = 0; o < n; o += strip)
+            product->pack_w_strip(m->w->dtype, weight_at(m, o0 + o, k0), row_bytes(m),
+                                  smaller(strip, n - o), n_k, strips + o / strip * bytes);
+        for (size_t o = 0; o < n; o += strip) {
+            ask_for_strip(m, o0 + o, k0 + n_k);
+            for (size_t r = 0; r < x->n_rows; r += product->panel)
+                product->multiply(smaller(strip, n - o), n_k, strips + o / strip * bytes, step,
+                                  (const char *)x->data + unit_at(x, r, k0),
+                                  smaller(product->panel, x->n_rows - r), k0 > 0,
+                                  c + o * x->n_rows + r, x->n_rows);
+        }
+    }
+}
+
+/* Item: outputs, with x in panels. */
+static void turned_item(void *arg, size_t item, int thread) {
+    const matmul *m = arg;
+    const plens__product *product = m->x->product;
+    size_t group = group_of(product), n_rows = m->x->n_rows;
+    size_t begin = item * m->outputs_per_item;
+    size_t end = smaller(begin + m->outputs_per_item, m->w->n_out);
+    char *strips = m->engine->scratch + (size_t)thread * m->engine->scratch_bytes;
+    size_t n_strips = group / product->strip;
+    float *c = (float *)(void *)(strips + n_strips * strip_bytes(product, product->k_part));
+    for (size_t o0 = begin; o0 < end; o0 += group) {
+        size_t n = smaller(group, end - o0);
+        multiply_group(m, strips, c, o0, n);
+        for (size_t r = 0; r < n_rows; r++)
+            for (size_t o = 0; o < n; o++)
+                m->y[r * m->ldy + o0 + o] = c[o * n_rows + r];
+    }
+    if (m->bias != NULL)
+        add_bias(m, 0, n_rows, begin, end - begin);
+}
+
+/* Item: outputs, with w as it lies in memory. Only the first rows' turn reads it from there. */
+static void direct_item(void *arg, size_t item, int thread) {
+    const matmul *m = arg;
+    const plens__operand *x = m->x;
+    const plens__product *product = x->product;
+    size_t begin = item * m->outputs_per_item, ldx = x->ldx * sizeof(float);
+    size_t end = smaller(begin + m->outputs_per_item, m->w->n_out);
+    (void)thread;
+    for (size_t o = begin; o < end; o += DIRECT_OUTPUTS)
+        for (size_t r = 0; r < x->n_rows; r += PLENS__DIRECT_ROWS) {
+            size_t from = product->strip_block > 0 ? unit_at(x, r, 0) : r * ldx;
+            product->multiply_directly(smaller(PLENS__DIRECT_ROWS, x->n_rows - r), x->n_in,
+                                       (const char *)x->data + from, ldx, weight_at(m, o, 0),
+                                       row_bytes(m), smaller(DIRECT_OUTPUTS, end - o),
+                                       m->y + r * m->ldy + o, m->ldy);
+        }
+    if (m->bias != NULL)
+        add_bias(m, 0, x->n_rows, begin, end - begin);
+}
+
+/* Multiples of what a product does at once, and of a line of y's rows. */
+static size_t cut_few(matmul *m, size_t at_once) {
+    size_t wanted = ITEMS_PER_THREAD * (size_t)m->engine->n_threads;
+    size_t n = ceil_divide(m->w->n_out, wanted);
+    m->outputs_per_item = ceil_divide(smaller(n, MOST_OUTPUTS), at_once) * at_once;
+    return ceil_divide(m->w->n_out, m->outputs_per_item);
+}
+
 void plens__matmul(const plens__engine *engine, const plens__matrix *w, const float *bias,
                    const plens__operand *x, float *y, size_t ldy) {
-    matmul m = {engine, w, bias, x, y, ldy, 0, 0, 0};
-    if (x->n_rows > 0 && w->n_out > 0)
-        plens__parallel_flush(engine, x->product->flushes, cut(&m), multiply_item, &m);
+    const plens__product *product = x->product;
+    matmul m = {engine, w, bias, x, y, ldy, 0, 0, 0, 0};
+    if (x->n_rows == 0 || w->n_out == 0)
+        return;
+    if (x->packing == PLENS__PANELS)
+        plens__parallel_flush(engine, product->flushes, cut_few(&m, group_of(product)), turned_item,
+                              &m);
+    else if (x->packing == PLENS__STRIPS_WHOLE && w->dtype == PLENS_BF16)
+        plens__parallel_flush(engine, product->flushes, cut_few(&m, DIRECT_OUTPUTS), direct_item,
+                              &m);
+    else
+        plens__parallel_flush(engine, product->flushes, cut(&m), multiply_item, &m);
 }

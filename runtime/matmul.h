@@ -11,15 +11,24 @@ typedef struct plens__matrix {
     size_t n_out, n_in;
 } plens__matrix;
 
+/* How rows are packed: see product.h, pack_w_strip and multiply_directly, for the two of few. */
+typedef enum plens__packing {
+    PLENS__STRIPS,       /* [parts of k, strips] */
+    PLENS__PANELS,       /* few rows: [parts of k, panels] */
+    PLENS__STRIPS_WHOLE, /* very few: [strips], all of k in each */
+} plens__packing;
+
 /* Rows of activations as a product wants them: packed once for all the matrices that they meet. */
 typedef struct plens__operand {
     const plens__product *product;
-    const void *data; /* packed: [parts of k, strips]; else the activations themselves */
-    size_t ldx;       /* floats between rows where they are not packed */
+    const void
+        *data;  /* packed; but strips of products without strip_block are the rows as they are */
+    size_t ldx; /* floats between rows where they are not packed */
     size_t n_rows, n_in;
+    plens__packing packing;
 } plens__operand;
 
-/* The bytes that packing n_rows rows of n_in takes; 0 where the product reads rows as they are. */
+/* The bytes that packing up to n_rows rows of up to n_in takes. */
 size_t plens__operand_bytes(const plens__product *product, size_t n_rows, size_t n_in);
 
 /* Packs x [n_rows, n_in], ldx floats between rows, into `buffer` of plens__operand_bytes. Where

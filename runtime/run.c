@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "runtime/huge_pages.h"
 #include "runtime/plan.h"
 #include "runtime/rotary.h"
 
@@ -155,9 +156,10 @@ static void count_work(plens__pass *pass, const plens__plan *plan, const plens__
 
 static plens_status run_parts(plens__pass *pass, const caller *c, plens__plan *plan,
                               const plens__standing *standing, plens_error *error) {
-    char *base = plens__alloc(&plan->allocator, plan->n_bytes);
-    if (base == NULL)
+    char *block = plens__alloc(&plan->allocator, plens__huge_bytes(plan->n_bytes));
+    if (block == NULL)
         return plens__fail_memory(error, plan->n_bytes, "the run's workspace");
+    char *base = plens__huge_begin(block, plan->n_bytes);
     plens_status status = plan->n_slots < 2
                               ? PLENS_OK
                               : plens__reader_open(&plan->allocator, &pass->weights.reader, error);
@@ -178,7 +180,7 @@ static plens_status run_parts(plens__pass *pass, const caller *c, plens__plan *p
         status = run_part(pass, c, plan->leaves + part->first, at, error);
     }
     plens__reader_close(pass->weights.reader);
-    plens__free(&plan->allocator, base);
+    plens__free(&plan->allocator, block);
     return status;
 }
 

@@ -157,10 +157,13 @@ typedef struct product_check {
     int passed;
 } product_check;
 
-/* c [ROWS, OUTPUTS] of one product. */
-static void solve(const plens__product *product, const problem *p, float *c) {
+/* c [ROWS, OUTPUTS] of one product, called in one way; from +0 if it is not to resume. Returns 0 if
+ * it cannot be called so. */
+static int solve(const plens__product *product, const problem *p, plens__way way, int resume,
+                 float *c) {
     char strips[K_BLOCKS * PLENS__ROWS_BLOCK_MAX], panel[K_BLOCKS * PLENS__PANEL_BLOCK_MAX];
     plens__trial trial = {
+        .way = way,
         .dtype = p->dtype,
         .w = p->dtype == PLENS_F32 ? (const void *)p->w : p->half,
         .row_bytes = K * (p->dtype == PLENS_F32 ? sizeof *p->w : sizeof *p->half),
@@ -170,10 +173,13 @@ static void solve(const plens__product *product, const problem *p, float *c) {
         .n_rows = ROWS,
         .k = K,
         .k_part = K,
-        .resume = 1,
+        .resume = resume,
     };
+    if (!plens__trial_has_way(product, &trial))
+        return 0;
     memcpy(c, p->c, sizeof p->c);
     plens__trial_solve(product, &trial, strips, panel, c, OUTPUTS);
+    return 1;
 }
 
 static void compare_products(void *arg, size_t item, int thread) {
@@ -187,9 +193,12 @@ static void compare_products(void *arg, size_t item, int thread) {
         make_problem(number, &p);
         if (c->product->precision == PLENS_PRECISION_BF16X3 && p.dtype != PLENS_BF16)
             continue;
-        solve(definition, &p, expected);
-        solve(c->product, &p, found);
-        c->passed &= same(expected, found, ROWS * OUTPUTS);
+        for (int way = 0; way < PLENS__N_WAYS; way++) {
+            int resume = way != PLENS__DIRECT_WAY;
+            solve(definition, &p, PLENS__MANY_ROWS, resume, expected);
+            if (solve(c->product, &p, (plens__way)way, resume, found))
+                c->passed &= same(expected, found, ROWS * OUTPUTS);
+        }
     }
 }
 

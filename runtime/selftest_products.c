@@ -39,9 +39,14 @@ static plens__trial make_trial(plens__test *test, plens_dtype dtype, plens__test
 }
 
 static void run_trial(plens__test *test, const plens__product *product, plens_dtype dtype,
-                      plens__test_kind kind) {
+                      plens__test_kind kind, plens__way way) {
     const plens__product *definition = plens__product_scalar(product->precision);
-    plens__trial t = make_trial(test, dtype, kind), whole = t;
+    plens__trial t = make_trial(test, dtype, kind), whole;
+    t.way = way;
+    if (!plens__trial_has_way(product, &t))
+        t.way = PLENS__MANY_ROWS;
+    whole = t;
+    whole.way = PLENS__MANY_ROWS;
     size_t ldc = t.n_out + plens__test_below(test, SLACK);
     char what[96];
     plens__test_reset(test);
@@ -50,8 +55,8 @@ static void run_trial(plens__test *test, const plens__product *product, plens_dt
     whole.k_part = t.k;
     plens__trial_solve(definition, &whole, test->strips, test->panel, test->expected + FROM, ldc);
     plens__trial_solve(product, &t, test->strips, test->panel, test->found + FROM, ldc);
-    snprintf(what, sizeof what, "%zu rows, k %zu, %zu outputs (%zu apart), dtype %d", t.n_rows, t.k,
-             t.n_out, ldc, (int)dtype);
+    snprintf(what, sizeof what, "%zu rows, k %zu, %zu outputs (%zu apart), dtype %d, way %d",
+             t.n_rows, t.k, t.n_out, ldc, (int)dtype, (int)t.way);
     plens__test_compare(test, what, FROM);
 }
 
@@ -60,6 +65,7 @@ void plens__test_product(plens__test *test, const plens__product *product) {
         plens_dtype dtype = (plens_dtype)(PLENS_F32 + round / PLENS__N_KINDS % 3);
         if (product->precision == PLENS_PRECISION_BF16X3)
             dtype = PLENS_BF16; /* others are not packed */
-        run_trial(test, product, dtype, (plens__test_kind)(round % PLENS__N_KINDS));
+        run_trial(test, product, dtype, (plens__test_kind)(round % PLENS__N_KINDS),
+                  (plens__way)(round / PLENS__N_KINDS / 3 % PLENS__N_WAYS));
     }
 }

@@ -32,10 +32,73 @@ static void solve_part(const plens__product *product, const plens__trial *t, siz
     }
 }
 
+enum { MOST_STRIP = 16 };
+
+/* Outputs [o, o + n_out) of at most FEW_ROWS rows: one strip of w. c is turned on the way in and on
+ * the way out. */
+static void solve_turned_strip(const plens__product *product, const plens__trial *t, size_t o,
+                               size_t k0, size_t k, void *strip, void *panel, float *c,
+                               size_t ldc) {
+    size_t size = t->dtype == PLENS_F32 ? 4 : 2, n_out = smaller(product->strip, t->n_out - o);
+    float turned[MOST_STRIP * PLENS__FEW_ROWS];
+    plens__fpstate saved;
+    product->pack_w_strip(t->dtype, (const char *)t->w + o * t->row_bytes + k0 * size, t->row_bytes,
+                          n_out, k, strip);
+    for (size_t r = 0; r < t->n_rows; r += product->panel) {
+        size_t n_rows = smaller(product->panel, t->n_rows - r);
+        product->pack_w(PLENS_F32, t->x + r * t->ldx + k0, t->ldx * sizeof(float), n_rows, k,
+                        panel);
+        for (size_t i = 0; i < n_out * n_rows; i++)
+            turned[i] = c[(r + i % n_rows) * ldc + o + i / n_rows];
+        plens__fpstate_enter(&saved, product->flushes);
+        product->multiply(n_out, k, strip, k * sizeof(float), panel, n_rows, t->resume || k0 > 0,
+                          turned, n_rows);
+        plens__fpstate_leave(&saved);
+        for (size_t i = 0; i < n_out * n_rows; i++)
+            c[(r + i % n_rows) * ldc + o + i / n_rows] = turned[i];
+    }
+}
+
+static void solve_directly(const plens__product *product, const plens__trial *t, void *strip,
+                           float *c, size_t ldc) {
+    plens__fpstate saved;
+    for (size_t r = 0; r < t->n_rows; r += PLENS__DIRECT_ROWS) {
+        size_t n_rows = smaller(PLENS__DIRECT_ROWS, t->n_rows - r);
+        const float *x = t->x + r * t->ldx;
+        if (product->strip_block > 0)
+            product->pack_x(x, t->ldx, n_rows, t->k, strip);
+        plens__fpstate_enter(&saved, product->flushes);
+        product->multiply_directly(n_rows, t->k, product->strip_block > 0 ? strip : (const void *)x,
+                                   t->ldx * sizeof(float), t->w, t->row_bytes, t->n_out,
+                                   c + r * ldc, ldc);
+        plens__fpstate_leave(&saved);
+    }
+}
+
+int plens__trial_has_way(const plens__product *product, const plens__trial *trial) {
+    switch (trial->way) {
+    case PLENS__FEW_ROWS_WAY:
+        return product->pack_w_strip != NULL && trial->n_rows <= PLENS__FEW_ROWS;
+    case PLENS__DIRECT_WAY:
+        return product->multiply_directly != NULL && trial->dtype == PLENS_BF16 && !trial->resume;
+    default:
+        return 1;
+    }
+}
+
 void plens__trial_solve(const plens__product *product, const plens__trial *trial, void *strips,
                         void *panel, float *c, size_t ldc) {
-    for (size_t k = 0; k < trial->k; k += trial->k_part)
-        solve_part(product, trial, k, smaller(trial->k_part, trial->k - k), strips, panel, c, ldc);
+    if (trial->way == PLENS__DIRECT_WAY) {
+        solve_directly(product, trial, strips, c, ldc);
+        return;
+    }
+    for (size_t k0 = 0; k0 < trial->k; k0 += trial->k_part) {
+        size_t k = smaller(trial->k_part, trial->k - k0);
+        if (trial->way == PLENS__MANY_ROWS)
+            solve_part(product, trial, k0, k, strips, panel, c, ldc);
+        for (size_t o = 0; o < trial->n_out && trial->way != PLENS__MANY_ROWS; o += product->strip)
+            solve_turned_strip(product, trial, o, k0, k, strips, panel, c, ldc);
+    }
 }
 
 size_t plens__trial_difference(const float *a, const float *b, size_t n) {

@@ -5,7 +5,16 @@
 
 #include "runtime/kernels/product.h"
 
+/* How plens__matmul calls a product. */
+typedef enum plens__way {
+    PLENS__MANY_ROWS = 0,    /* panels of w, strips of x */
+    PLENS__FEW_ROWS_WAY = 1, /* panels of x, strips of w */
+    PLENS__DIRECT_WAY = 2,   /* w is not packed; all of k, from +0 */
+    PLENS__N_WAYS = 3
+} plens__way;
+
 typedef struct plens__trial {
+    plens__way way;
     plens_dtype dtype;
     const void *w; /* [n_out, k], row_bytes between rows, unaligned */
     size_t row_bytes, n_out;
@@ -14,6 +23,9 @@ typedef struct plens__trial {
     size_t k, k_part; /* k is cut into parts, multiples of 32 but for the last */
     int resume;
 } plens__trial;
+
+/* 1 if the product can be called so on this trial. */
+int plens__trial_has_way(const plens__product *product, const plens__trial *trial);
 
 /* c [n_rows, n_out], ldc floats between rows. strips has room for all rows' strips and panel for a
  * panel, each of a part of k. */

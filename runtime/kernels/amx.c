@@ -99,6 +99,19 @@ KERNEL void pack_w(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_
         pack_w_as(PLENS_F32, w, row_bytes, n_out, k, panel);
 }
 
+/* For few rows: w is a, as it lies in memory. */
+KERNEL void pack_w_strip(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
+                         size_t k, void *strip) {
+    const size_t size = dtype == PLENS_F32 ? 4 : 2;
+    char *to = strip;
+    for (size_t i = 0; i < k; i += PLENS__BLOCK_K, to += TILE_BYTES)
+        for (size_t r = 0; r < TILE; r++)
+            _mm512_storeu_si512(
+                to + r * TILE_STEP,
+                r < n_rows ? weight_words(dtype, (const char *)w + r * row_bytes + i * size, k - i)
+                           : zero_row());
+}
+
 /* The next 32 of a row, of which n are there. */
 INLINE void load_floats(const float *p, size_t n, __m512 *low, __m512 *high) {
     *low = floats_at(p, n);
@@ -149,6 +162,7 @@ static const plens__product bf16 = {
     .pack_w = pack_w,
     .pack_x = pack_x_bf16,
     .multiply = multiply_bf16,
+    .pack_w_strip = pack_w_strip,
 };
 
 static const plens__product bf16x3 = {

@@ -282,6 +282,10 @@ INLINE block_row odd_f16(block_row r) {
 #define STRIP   6
 typedef __m256 lanes;
 
+INLINE lanes as_lanes(block_row r) {
+    return _mm256_castsi256_ps(r);
+}
+
 INLINE lanes load_lanes(const float *p) {
     return _mm256_loadu_ps(p);
 }
@@ -372,6 +376,20 @@ INLINE vec where_finite(vec a, vec b) {
     return pair(eight_where_finite(a.low, b.low), eight_where_finite(a.high, b.high));
 }
 
+INLINE __m256 widen_eight(const __m128i *p) {
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(p)), 16));
+}
+
+INLINE vec widen_bf16(const void *p) {
+    return pair(widen_eight(p), widen_eight((const __m128i *)p + 1));
+}
+
+INLINE vec widen_f16(const void *p) {
+    const __m128i *halves = p;
+    return pair(_mm256_cvtph_ps(_mm_loadu_si128(halves)),
+                _mm256_cvtph_ps(_mm_loadu_si128(halves + 1)));
+}
+
 #include "runtime/kernels/vector_widened.h"
 
 static const plens__kernels table = {
@@ -391,6 +409,8 @@ static const plens__product f32 = {
     .item_panels = 8,
     .pack_w = pack,
     .multiply = gemm,
+    .pack_w_strip = pack_strip_f32,
+    .multiply_directly = gemm_directly,
 };
 
 static const plens__product bf16 = {
@@ -407,6 +427,7 @@ static const plens__product bf16 = {
     .pack_w = pack_w_bf16,
     .pack_x = pack_x_bf16,
     .multiply = multiply_bf16,
+    .pack_w_strip = pack_strip_bf16,
 };
 
 static const plens__product bf16x3 = {

@@ -215,6 +215,14 @@ INLINE vec where_finite(vec a, vec b) {
     return _mm512_maskz_mov_ps(_mm512_cmp_ps_mask(_mm512_abs_ps(a), all(INFINITY), _CMP_LT_OQ), b);
 }
 
+INLINE vec widen_bf16(const void *p) {
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)), 16));
+}
+
+INLINE vec widen_f16(const void *p) {
+    return _mm512_cvtph_ps(_mm256_loadu_si256(p));
+}
+
 #include "runtime/kernels/vector_widened.h"
 
 static const plens__kernels table = {
@@ -234,6 +242,8 @@ static const plens__product f32 = {
     .item_panels = 8,
     .pack_w = pack,
     .multiply = gemm,
+    .pack_w_strip = pack_strip_f32,
+    .multiply_directly = gemm_directly,
 };
 
 static const plens__product bf16 = {
@@ -250,6 +260,7 @@ static const plens__product bf16 = {
     .pack_w = pack_w_bf16,
     .pack_x = pack_x_bf16,
     .multiply = multiply_bf16,
+    .pack_w_strip = pack_strip_bf16,
 };
 
 static const plens__product bf16x3 = {

@@ -74,6 +74,10 @@ INLINE block_row odd_f16(block_row r) {
 #define STRIP   8
 typedef __m512 lanes;
 
+INLINE lanes as_lanes(block_row r) {
+    return _mm512_castsi512_ps(r);
+}
+
 INLINE lanes load_lanes(const float *p) {
     return _mm512_loadu_ps(p);
 }

@@ -18,7 +18,7 @@ INLINE __m512i weight_words(plens_dtype dtype, const char *row, size_t n) {
         const float *p = (const float *)(const void *)row;
         return round_words(floats_at(p, n), floats_at(p + 16, n > 16 ? n - 16 : 0));
     }
-    __m512i words = _mm512_maskz_loadu_epi16(there, row);
+    __m512i words = n < 32 ? _mm512_maskz_loadu_epi16(there, row) : _mm512_loadu_si512(row);
     if (dtype == PLENS_BF16)
         return words;
     return round_words(_mm512_cvtph_ps(_mm512_castsi512_si256(words)),

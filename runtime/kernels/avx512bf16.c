@@ -58,16 +58,21 @@ INLINE __m512i pair_up(__m512i words) {
     return _mm512_shuffle_epi8(words, _mm512_broadcast_i32x4(order));
 }
 
-/* One block of 16 outputs. dtype is a constant. */
-INLINE void pack_square(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows, size_t n,
-                        unit *to) {
-    block_row r[BLOCK];
+/* One block of 16 outputs: r[u] has unit u of each. dtype is a constant. */
+INLINE void load_square(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows, size_t n,
+                        block_row r[BLOCK]) {
     UNROLL
     for (size_t i = 0; i < BLOCK; i++) {
         const char *row = w + i * row_bytes;
         r[i] = i < n_rows ? pair_up(weight_words(dtype, row, n)) : zero_row();
     }
     transpose(r);
+}
+
+INLINE void pack_square(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows, size_t n,
+                        unit *to) {
+    block_row r[BLOCK];
+    load_square(dtype, w, row_bytes, n_rows, n, r);
     UNROLL
     for (size_t i = 0; i < BLOCK; i++)
         _mm512_storeu_si512(to + i * PANEL, r[i]);
@@ -125,6 +130,102 @@ KERNEL void pack_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, v
     }
 }
 
+/* ---- Few rows ------------------------------------------------------------------------------- */
+
+INLINE void strip_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows, size_t k,
+                     unit *strip) {
+    const size_t size = dtype == PLENS_F32 ? 4 : 2;
+    for (size_t r = 0; r < n_rows; r++, w += row_bytes) {
+        unit *to = strip + r * UNITS;
+        for (size_t i = 0; i < k; i += PLENS__BLOCK_K, to += BF16_STRIP * UNITS)
+            _mm512_storeu_si512(to, pair_up(weight_words(dtype, w + i * size, k - i)));
+    }
+}
+
+KERNEL void pack_w_strip(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
+                         size_t k, void *strip) {
+    if (dtype == PLENS_BF16)
+        strip_as(PLENS_BF16, w, row_bytes, n_rows, k, strip);
+    else if (dtype == PLENS_F16)
+        strip_as(PLENS_F16, w, row_bytes, n_rows, k, strip);
+    else
+        strip_as(PLENS_F32, w, row_bytes, n_rows, k, strip);
+}
+
+/* One block of x, [rows, UNITS], times that of 16 outputs: sum[r] += e + o. */
+INLINE void add_block(const size_t rows, const unit *x, const block_row w[UNITS],
+                      lanes sum[BF16_STRIP]) {
+    lanes chain[2][BF16_STRIP];
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        chain[0][r] = chain[1][r] = all_lanes(0);
+    UNROLL
+    for (size_t u = 0; u < UNITS; u++) {
+        lanes *to = chain[u % PERIOD / (PERIOD / 2)];
+        UNROLL
+        for (size_t r = 0; r < rows; r++)
+            to[r] = step_lanes(all_units(x + r * UNITS + u), w[u], to[r]);
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        sum[r] = plus_lanes(sum[r], plus_lanes(chain[0][r], chain[1][r]));
+}
+
+/* c [rows, n <= 16]. A block of w is transposed in registers and meets that of each part of x. rows
+ * and n_parts are constants. */
+INLINE void direct_block(const size_t rows, const size_t n_parts, size_t k, const unit *x,
+                         const char *w, size_t row_bytes, size_t n, float *c, size_t ldc) {
+    lanes sum[BF16_STRIP];
+    plens__ahead below = plens__ahead_begin((uintptr_t)w + BLOCK * row_bytes, row_bytes, k * 2);
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        sum[r] = all_lanes(0);
+    for (size_t i = 0; i < k; i += PLENS__BLOCK_K) {
+        block_row block[BLOCK];
+        plens__ahead_ask(&below, BLOCK * PLENS__BLOCK_K * 2 / PLENS__LINE);
+        if (n >= BLOCK && k - i >= PLENS__BLOCK_K)
+            load_square(PLENS_BF16, w + i * 2, row_bytes, BLOCK, PLENS__BLOCK_K, block);
+        else
+            load_square(PLENS_BF16, w + i * 2, row_bytes, n, k - i, block);
+        for (size_t part = 0; part < n_parts; part++, x += BF16_STRIP * UNITS)
+            add_block(rows, x, block, sum);
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        store_lanes_part(c + r * ldc, n < BLOCK ? n : BLOCK, sum[r]);
+}
+
+#define DIRECT(n)                                                                                  \
+    case n:                                                                                        \
+        direct_block(n, n_parts, k, x, w + o * row_bytes, row_bytes, n_out - o, c + o, ldc);       \
+        break
+
+/* n_parts is a constant. */
+INLINE void multiply_direct(const size_t n_parts, size_t n_rows, size_t k, const unit *x,
+                            const char *w, size_t row_bytes, size_t n_out, float *c, size_t ldc) {
+    for (size_t o = 0; o < n_out; o += BLOCK)
+        switch (n_rows) {
+            DIRECT(1);
+            DIRECT(2);
+            DIRECT(3);
+            DIRECT(4);
+        default:
+            break;
+        }
+}
+
+KERNEL void direct_bf16(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
+                        size_t row_bytes, size_t n_out, float *c, size_t ldc) {
+    (void)x_step;
+    multiply_direct(1, n_rows, k, x, w, row_bytes, n_out, c, ldc);
+}
+
+KERNEL void direct_bf16x3(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
+                          size_t row_bytes, size_t n_out, float *c, size_t ldc) {
+    (void)x_step;
+    multiply_direct(3, n_rows, k, x, w, row_bytes, n_out, c, ldc);
+}
+
 /* ---- The tables ------------------------------------------------------------------------------ */
 
 static const plens__product bf16 = {
@@ -141,6 +242,8 @@ static const plens__product bf16 = {
     .pack_w = pack_w,
     .pack_x = pack_x_bf16,
     .multiply = multiply_bf16,
+    .pack_w_strip = pack_w_strip,
+    .multiply_directly = direct_bf16,
 };
 
 static const plens__product bf16x3 = {
@@ -157,6 +260,7 @@ static const plens__product bf16x3 = {
     .pack_w = pack_w,
     .pack_x = pack_x_bf16x3,
     .multiply = multiply_bf16x3,
+    .multiply_directly = direct_bf16x3,
 };
 
 const plens__product *plens__product_avx512bf16(plens_precision precision) {

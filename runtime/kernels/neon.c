@@ -284,6 +284,10 @@ INLINE block_row odd_f16(block_row r) {
 #define STRIP   8
 typedef float32x4_t lanes;
 
+INLINE lanes as_lanes(block_row r) {
+    return vreinterpretq_f32_u32(r);
+}
+
 INLINE lanes load_lanes(const float *p) {
     return vld1q_f32(p);
 }
@@ -444,6 +448,27 @@ LANEWISE_1(cut, cut_four)
 LANEWISE_1(rounded, round_four)
 LANEWISE_2(where_finite, four_where_finite)
 
+/* Of eight halves each. */
+INLINE vec widen_bf16(const void *p) {
+    const uint8_t *bytes = p;
+    vec v;
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+        uint16x4_t halves = vreinterpret_u16_u8(vld1_u8(bytes + 8 * i));
+        v.part[i] = vreinterpretq_f32_u32(vshll_n_u16(halves, 16));
+    }
+    return v;
+}
+
+INLINE vec widen_f16(const void *p) {
+    const uint8_t *bytes = p;
+    vec v;
+    UNROLL
+    for (int i = 0; i < 4; i++)
+        v.part[i] = vcvt_f32_f16(vreinterpret_f16_u8(vld1_u8(bytes + 8 * i)));
+    return v;
+}
+
 #include "runtime/kernels/vector_widened.h"
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
@@ -467,7 +492,9 @@ static const plens__product products[] = {
      .item_rows = ITEM_ROWS,
      .item_panels = ITEM_PANELS,
      .pack_w = pack,
-     .multiply = gemm},
+     .multiply = gemm,
+     .pack_w_strip = pack_strip_f32,
+     .multiply_directly = gemm_directly},
     {.isa = PLENS_ISA_NEON,
      .precision = PLENS_PRECISION_BF16,
      .flushes = 1,
@@ -480,7 +507,8 @@ static const plens__product products[] = {
      .item_panels = ITEM_PANELS,
      .pack_w = pack_w_bf16,
      .pack_x = pack_x_bf16,
-     .multiply = checked_bf16},
+     .multiply = checked_bf16,
+     .pack_w_strip = pack_strip_bf16},
     {.isa = PLENS_ISA_NEON,
      .precision = PLENS_PRECISION_BF16X3,
      .flushes = 1,

@@ -31,6 +31,10 @@
 
 #define PLENS__BLOCK_K 32
 
+/* So few rows that packing panels of w takes as long as multiplying: see the last two functions. */
+#define PLENS__FEW_ROWS    64
+#define PLENS__DIRECT_ROWS 4
+
 /* At most: */
 #define PLENS__PANEL_MAX       64         /* outputs in a panel */
 #define PLENS__PANEL_BLOCK_MAX (8 << 10)  /* bytes of a panel's block */
@@ -64,6 +68,19 @@ typedef struct plens__product {
      * packed. */
     void (*multiply)(size_t n_rows, size_t k, const void *x, size_t x_step, const void *panel,
                      size_t n_out, int resume, float *c, size_t ldc);
+
+    /* At most FEW_ROWS rows: x and w change places. Panels are packed of x, by pack_w as F32;
+     * strips of w by this, [n_rows <= strip, k] with row_bytes between rows; and multiply makes c
+     * transposed. Where strip_block is 0 a strip is [n_rows, k] floats. The bits are the same, as
+     * a product's are whichever factor comes first. NULL: not with this product. */
+    void (*pack_w_strip)(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
+                         size_t k, void *strip);
+
+    /* At most DIRECT_ROWS rows, w in BF16, all of k: c [n_rows, n_out] with ldc floats between
+     * rows, straight from w [n_out, k] with row_bytes between rows, unaligned; it is transposed in
+     * registers. x is one strip, all of k; or rows x_step bytes apart. NULL: not with this one. */
+    void (*multiply_directly)(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
+                              size_t row_bytes, size_t n_out, float *c, size_t ldc);
 } plens__product;
 
 /* The product of a precision, or NULL where the set, or the build, has none. It must not be called,

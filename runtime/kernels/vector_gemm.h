@@ -4,6 +4,7 @@
  *     load_row, zero_row, put        unaligned load, zero, unaligned store
  *     transpose(r[BLOCK])            in place
  *     even_bf16 odd_bf16 even_f16 odd_f16    of each lane's two 16-bit elements, as float
+ *     as_lanes                       a block_row of floats as lanes; BLOCK is VECTOR
  *     lanes, VECTOR                  a register of VECTOR floats
  *     load_lanes, load_lanes_part, store_lanes, store_lanes_part, all_lanes, fused_lanes
  *     VECTORS, STRIP                 gemm's tile: 2 or 3 registers of outputs, 6 or 8 rows */
@@ -172,4 +173,77 @@ KERNEL void gemm(size_t rows, size_t k, const void *x, size_t x_step, const void
     else if (vectors == 3)
         strips(3, last, rows, k, x, ldx, panel, resume, c, ldc);
 #endif
+}
+
+/* ---- Few rows: w in BF16 is transposed in registers and multiplied at once --------------------
+ */
+
+/* sum[row] goes on over n_columns <= 2 * BLOCK of k; rows is a constant, x has as many floats more
+ * in each row. */
+INLINE void add_columns(const size_t rows, block_row r[BLOCK], size_t n_columns, const float *x,
+                        size_t ldx, lanes sum[PLENS__DIRECT_ROWS]) {
+    UNROLL
+    for (size_t i = 0; i < BLOCK; i++) {
+        lanes even = as_lanes(even_bf16(r[i])), odd = as_lanes(odd_bf16(r[i]));
+        if (2 * i >= n_columns)
+            continue;
+        UNROLL
+        for (size_t row = 0; row < rows; row++)
+            sum[row] = fused_lanes(all_lanes(x[row * ldx + 2 * i]), even, sum[row]);
+        if (2 * i + 1 >= n_columns)
+            continue;
+        UNROLL
+        for (size_t row = 0; row < rows; row++)
+            sum[row] = fused_lanes(all_lanes(x[row * ldx + 2 * i + 1]), odd, sum[row]);
+    }
+}
+
+/* c [rows, n <= BLOCK]: BLOCK outputs over all of k. rows is a constant. */
+INLINE void direct_block(const size_t rows, size_t k, const float *x, size_t ldx, const char *w,
+                         size_t row_bytes, size_t n, float *c, size_t ldc) {
+    lanes sum[PLENS__DIRECT_ROWS];
+    plens__ahead below = plens__ahead_begin((uintptr_t)w + BLOCK * row_bytes, row_bytes, k * 2);
+    UNROLL
+    for (size_t r = 0; r < rows; r++)
+        sum[r] = all_lanes(0);
+    for (size_t i = 0; i < k; i += 2 * BLOCK) {
+        block_row block[BLOCK];
+        size_t left = k - i, columns = left < 2 * BLOCK ? left : 2 * BLOCK;
+        plens__ahead_ask(&below, BLOCK * sizeof(block_row) / PLENS__LINE);
+        if (n >= BLOCK && columns == 2 * BLOCK)
+            load_block(w + i * 2, row_bytes, BLOCK, sizeof(block_row), block);
+        else
+            load_block(w + i * 2, row_bytes, n, columns * 2, block);
+        transpose(block);
+        if (columns == 2 * BLOCK)
+            add_columns(rows, block, 2 * BLOCK, x + i, ldx, sum);
+        else
+            add_columns(rows, block, columns, x + i, ldx, sum);
+    }
+    UNROLL
+    for (size_t r = 0; r < rows; r++) {
+        if (n >= BLOCK)
+            store_lanes(c + r * ldc, sum[r]);
+        else
+            store_lanes_part(c + r * ldc, n, sum[r]);
+    }
+}
+
+#define DIRECT(n)                                                                                  \
+    case n:                                                                                        \
+        direct_block(n, k, x, x_step / sizeof(float), (const char *)w + o * row_bytes, row_bytes,  \
+                     n_out - o, c + o, ldc);                                                       \
+        break
+
+KERNEL void gemm_directly(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
+                          size_t row_bytes, size_t n_out, float *c, size_t ldc) {
+    for (size_t o = 0; o < n_out; o += BLOCK)
+        switch (n_rows) {
+            DIRECT(1);
+            DIRECT(2);
+            DIRECT(3);
+            DIRECT(4);
+        default:
+            break;
+        }
 }

@@ -3,6 +3,7 @@
  *
  *     rounded(v)               to bf16, as product.h says, but for the denormals that DAZ reads as
  * 0 cut(v)                   as product.h says where_finite(a, b)       a is finite ? b : 0
+ *     widen_bf16, widen_f16    16 halves at an address of any alignment
  *
  * and pack, PANEL of vector_gemm.h and BF16_STRIP of vector_bf16.h. */
 
@@ -44,4 +45,62 @@ KERNEL void pack_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, v
                 store(to + 2 * part + j, high);
             }
     }
+}
+
+/* ---- Strips of w, for few rows ----------------------------------------------------------------
+ */
+
+/* The next 16 of n weights at p, then zeros. */
+INLINE vec weights_at(plens_dtype dtype, const char *p, size_t n) {
+    const size_t size = dtype == PLENS_F32 ? sizeof(float) : 2;
+    float padded[PLENS__LANES] = {0};
+    if (n < PLENS__LANES || dtype == PLENS_F32) {
+        memcpy(padded, p, (n < PLENS__LANES ? n : PLENS__LANES) * size);
+        p = (const char *)padded;
+    }
+    return dtype == PLENS_BF16  ? widen_bf16(p)
+           : dtype == PLENS_F16 ? widen_f16(p)
+                                : load((const float *)(const void *)p);
+}
+
+/* dtype is a constant here. */
+INLINE void strip_f32_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows,
+                         size_t k, float *strip) {
+    for (size_t r = 0; r < n_rows; r++, w += row_bytes, strip += k)
+        for (size_t i = 0; i < k; i += PLENS__LANES)
+            store_next(strip + i, k - i,
+                       weights_at(dtype, w + i * (dtype == PLENS_F32 ? 4 : 2), k - i));
+}
+
+KERNEL void pack_strip_f32(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
+                           size_t k, void *strip) {
+    if (dtype == PLENS_BF16)
+        strip_f32_as(PLENS_BF16, w, row_bytes, n_rows, k, strip);
+    else if (dtype == PLENS_F16)
+        strip_f32_as(PLENS_F16, w, row_bytes, n_rows, k, strip);
+    else
+        strip_f32_as(PLENS_F32, w, row_bytes, n_rows, k, strip);
+}
+
+INLINE void strip_bf16_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows,
+                          size_t k, float *strip) {
+    const size_t size = dtype == PLENS_F32 ? 4 : 2;
+    for (size_t r = 0; r < n_rows; r++, w += row_bytes) {
+        float *to = strip + r * UNITS;
+        for (size_t i = 0; i < k; i += UNITS, to += BF16_STRIP * UNITS)
+            for (size_t j = i; j < i + UNITS; j += PLENS__LANES) {
+                vec v = j < k ? weights_at(dtype, w + j * size, k - j) : all(0);
+                store(to + (j - i), dtype == PLENS_BF16 ? v : rounded(v));
+            }
+    }
+}
+
+KERNEL void pack_strip_bf16(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
+                            size_t k, void *strip) {
+    if (dtype == PLENS_BF16)
+        strip_bf16_as(PLENS_BF16, w, row_bytes, n_rows, k, strip);
+    else if (dtype == PLENS_F16)
+        strip_bf16_as(PLENS_F16, w, row_bytes, n_rows, k, strip);
+    else
+        strip_bf16_as(PLENS_F32, w, row_bytes, n_rows, k, strip);
 }

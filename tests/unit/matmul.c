@@ -151,7 +151,9 @@ static void every_product_and_number_of_threads_gives_the_definition(void) {
     static const size_t sizes[][3] = {/* n_out, n_in, n_rows */
                                       {1, 1, 1},     {3, 5, 2},     {48, 256, 8},  {49, 257, 9},
                                       {16, 512, 6},  {100, 513, 3}, {64, 17, 530}, {1, 300, 1100},
-                                      {700, 40, 13}, {47, 255, 7},  {97, 64, 64},  {800, 3, 1}};
+                                      {700, 40, 13}, {47, 255, 7},  {97, 64, 64},  {800, 3, 1},
+                                      {33, 95, 1},   {130, 33, 4},  {70, 600, 5},  {17, 64, 16},
+                                      {53, 290, 33}, {90, 130, 49}, {35, 96, 65}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int dtype = PLENS_F32; dtype <= PLENS_BF16 && !test_bad; dtype++) {
             problem p = make_problem((plens_dtype)dtype, sizes[i][0], sizes[i][1], sizes[i][2],
