@@ -94,8 +94,7 @@ $(BUILD)/bench/make_checkpoint: $(call objects,bench/make_checkpoint.c)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
 bench: $(BUILD)/bench/kernels $(BUILD)/bench/tokenizer $(BUILD)/bench/make_checkpoint
-	$(BUILD)/bench/kernels 1
-	$(BUILD)/bench/kernels
+	@BUILD=$(BUILD) sh bench/kernels.sh
 
 # Everything under AddressSanitizer and UndefinedBehaviorSanitizer.
 san:

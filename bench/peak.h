@@ -1,4 +1,4 @@
-/* The machine's own ceiling: fused multiply-adds on registers, nothing else. */
+/* The machine's own ceilings: arithmetic on registers alone, and reading memory. */
 #ifndef PLENS_BENCH_PEAK_H
 #define PLENS_BENCH_PEAK_H
 
@@ -7,8 +7,16 @@
 /* Seconds on a clock that only goes forward. */
 double bench_now(void);
 
-/* GFLOP/s of the engine's threads together, with the vectors of its kernels; the best of several
- * runs. 0 where no loop for them is known. */
-double bench_peak(const plens__engine *engine);
+/* FLOP/s of the engine's threads together with the instruction that a product multiplies by, over
+ * registers: FMA of the set's vectors, VDPBF16PS, or TDPBF16PS. A bf16x3 product does three times
+ * the multiplications of bf16, so its peak is a third. The best of several runs; 0 where no loop
+ * for it is known. */
+double bench_peak(const plens__engine *engine, const plens__product *product);
+
+/* Bytes/s at which the engine's threads together read memory that is in no cache. 0: no memory. */
+double bench_bandwidth(const plens__engine *engine);
+
+/* "FMA, 512 bits" …: what bench_peak measures for a product. */
+const char *bench_instruction(const plens__product *product);
 
 #endif
