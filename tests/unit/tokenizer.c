@@ -292,6 +292,14 @@ static const struct {
     {PART("added_tokens", "[" TOKEN("9", "\"x\"") "]"), PLENS_ERROR_FORMAT, "expected id 3"},
     {PART("added_tokens", "[" TOKEN("4294967299", "\"x\"") "]"), PLENS_ERROR_FORMAT,
      "expected id 3"},
+    {PART("added_tokens", "[" TOKEN("3", "\"x\"") "," TOKEN("4", "\"x\"") "]"), PLENS_ERROR_FORMAT,
+     "further above"},
+    {PART("added_tokens",
+          "[" TOKEN(
+              "0",
+              "\"a\"") ",{\"id\":0,\"content\":\"a\",\"single_word\":false,"
+                       "\"lstrip\":true,\"rstrip\":false,\"normalized\":false,\"special\":true}]"),
+     PLENS_ERROR_FORMAT, "token \"a\": expected the id and the flags that it has further above"},
     /* components and what they hold */
     {PART("normalizer", "{\"type\":\"Nmt\"}"), PLENS_ERROR_UNSUPPORTED, "normalizer: type \"Nmt\""},
     {PART("normalizer", "{}"), PLENS_ERROR_FORMAT, "normalizer"},
