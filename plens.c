@@ -397,70 +397,18 @@ plens_status plens_table_open(plens_context *context, const char *path, plens_ta
     return plens__table_open(&context->allocator, path, table, error);
 }
 
-/* Copies bytes into new memory with a zero behind them. */
-static char *copy_bytes(const plens_allocator *allocator, const char *bytes, size_t n) {
-    char *copy = plens__alloc(allocator, n + 1);
-    if (copy == NULL)
-        return NULL;
-    memcpy(copy, bytes, n);
-    copy[n] = 0;
-    return copy;
-}
-
 plens_status plens_json_to_text(plens_context *context, const char *json, size_t n_bytes,
                                 plens_text *text, plens_error *error) {
     if (context == NULL || json == NULL || text == NULL)
         return null_argument(error, "plens_json_to_text");
-    plens__arena arena = {&context->allocator, NULL};
-    const plens__json *root;
-    plens_status status = plens__json_parse(&arena, "JSON", json, n_bytes, &root, error);
-    if (status == PLENS_OK && root->type != PLENS__JSON_STRING)
-        status = plens__fail(error, PLENS_ERROR_FORMAT, "JSON: expected a string, found \"%.40s\"",
-                             json);
-    if (status == PLENS_OK) {
-        char *copy = copy_bytes(&context->allocator, root->text, root->length);
-        if (copy == NULL)
-            status = plens__fail_memory(error, root->length, "a text");
-        else
-            *text = (plens_text){copy, root->length};
-    }
-    plens__arena_free(&arena);
-    return status;
-}
-
-static plens_status ids_of_array(const plens_allocator *allocator, const plens__json *array,
-                                 plens_ids *ids, plens_error *error) {
-    int32_t *data = plens__alloc_array(allocator, array->count, sizeof *data);
-    if (data == NULL)
-        return plens__fail_memory(error, array->count * sizeof *data, "ids");
-    size_t n = 0;
-    for (const plens__json *item = array->first; item != NULL; item = item->next) {
-        int64_t id;
-        if (!plens__json_i64(item, &id) || id < 0 || id > INT32_MAX) {
-            plens__free(allocator, data);
-            return plens__fail(error, PLENS_ERROR_FORMAT,
-                               "JSON, byte %zu: expected a token id, found %s", item->offset,
-                               item->type == PLENS__JSON_NUMBER ? item->text : "no number");
-        }
-        data[n++] = (int32_t)id;
-    }
-    *ids = (plens_ids){data, n};
-    return PLENS_OK;
+    return plens__json_to_text(&context->allocator, json, n_bytes, text, error);
 }
 
 plens_status plens_json_to_ids(plens_context *context, const char *json, size_t n_bytes,
                                plens_ids *ids, plens_error *error) {
     if (context == NULL || json == NULL || ids == NULL)
         return null_argument(error, "plens_json_to_ids");
-    plens__arena arena = {&context->allocator, NULL};
-    const plens__json *root;
-    plens_status status = plens__json_parse(&arena, "JSON", json, n_bytes, &root, error);
-    if (status == PLENS_OK && root->type != PLENS__JSON_ARRAY)
-        status = plens__fail(error, PLENS_ERROR_FORMAT, "JSON: expected an array of token ids");
-    if (status == PLENS_OK)
-        status = ids_of_array(&context->allocator, root, ids, error);
-    plens__arena_free(&arena);
-    return status;
+    return plens__json_to_ids(&context->allocator, json, n_bytes, ids, error);
 }
 
 plens_status plens_json_find(plens_context *context, const char *json, size_t n_bytes,
