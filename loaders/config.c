@@ -21,14 +21,28 @@ static const plens__config_family families[] = {
 
 /* ---- Architecture -------------------------------------------------------------------------- */
 
+/* The family whose architecture or model_type (by_type 1) is `name`; N_FAMILIES if there is none.
+ */
+static size_t find_family(const plens__json *name, int by_type) {
+    size_t i = 0;
+    while (i < N_FAMILIES && !plens__json_is_string(name, by_type ? families[i].model_type
+                                                                  : families[i].architecture))
+        i++;
+    return i;
+}
+
+/* By "architectures"; where that is absent by model_type, as Transformers' AutoModelForCausalLM. */
 static plens_status read_architecture(plens__config_reader *r) {
     const plens__json *list = plens__json_get(r->root, "architectures");
-    if (list == NULL || list->type != PLENS__JSON_ARRAY || list->count != 1)
+    const plens__json *type = plens__json_get(r->root, "model_type");
+    int by_type = !plens__config_is_given(list) && plens__config_is_given(type);
+    if (!by_type && (list == NULL || list->type != PLENS__JSON_ARRAY || list->count != 1))
         return plens__config_fail(r, PLENS_ERROR_FORMAT, "architectures", "an array of one name",
                                   list);
-    size_t i = 0;
-    while (i < N_FAMILIES && !plens__json_is_string(list->first, families[i].architecture))
-        i++;
+    size_t i = find_family(by_type ? type : list->first, by_type);
+    if (i == N_FAMILIES && by_type)
+        return plens__config_fail(r, PLENS_ERROR_UNSUPPORTED, "model_type",
+                                  "llama, mistral, qwen2 or qwen3", type);
     if (i == N_FAMILIES)
         return plens__config_fail(
             r, PLENS_ERROR_UNSUPPORTED, "architectures",
@@ -36,7 +50,6 @@ static plens_status read_architecture(plens__config_reader *r) {
             list->first);
     r->config->architecture = (plens__architecture)i;
     r->family = &families[i];
-    const plens__json *type = plens__json_get(r->root, "model_type");
     if (plens__config_is_given(type) && !plens__json_is_string(type, r->family->model_type))
         return plens__config_fail(r, PLENS_ERROR_UNSUPPORTED, "model_type", r->family->model_type,
                                   type);

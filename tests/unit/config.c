@@ -254,6 +254,20 @@ static void what_plens_cannot_do_is_named(void) {
     }
 }
 
+/* Guards against refusing a config that names its class by model_type alone. */
+static void the_model_type_stands_in_for_the_class(void) {
+    CHECK_OK(load_text("{\"model_type\":\"qwen3\",\"num_key_value_heads\":2," SIZES "}"), failure);
+    CHECK_STRING(plens__architecture_name(config.architecture), "Qwen3ForCausalLM");
+    CHECK_INT(config.qk_norm, 1);
+    plens__config_free(&heap, &config);
+    CHECK_OK(load_text("{\"architectures\":null,\"model_type\":\"llama\"," SIZES "}"), failure);
+    CHECK_STRING(plens__architecture_name(config.architecture), "LlamaForCausalLM");
+    plens__config_free(&heap, &config);
+    CHECK_INT(load_text("{\"model_type\":\"gemma\"," SIZES "}"), PLENS_ERROR_UNSUPPORTED);
+    CHECK_CONTAINS(failure.message,
+                   "model_type: expected llama, mistral, qwen2 or qwen3, found \"gemma\"");
+}
+
 /* Guards against refusing what folders of the Hub hold besides and changes nothing: Transformers
  * ignores pretraining_tp today (it once split the same products), auto_map without the caller's
  * consent, and the dtype where the caller names one. */
@@ -386,6 +400,7 @@ static void wrong_files_are_named(void) {
         {"", "config.json: byte 0: expected a JSON value"},
         {"[]", "expected an object, found an array"},
         {"{}", "architectures: expected an array of one name, found nothing"},
+        {"{\"architectures\":null,\"model_type\":null}", "an array of one name, found null"},
         {"{\"architectures\":[]}",
          "architectures: expected an array of one name, found an array of 0"},
         {"{\"architectures\":\"LlamaForCausalLM\"}", "found \"LlamaForCausalLM\""},
@@ -444,6 +459,7 @@ int main(void) {
     RUN(rope_is_read_in_every_style);
     RUN(windows_follow_the_class);
     RUN(what_plens_cannot_do_is_named);
+    RUN(the_model_type_stands_in_for_the_class);
     RUN(harmless_keys_are_no_error);
     RUN(wrong_values_are_named);
     RUN(wrong_sizes_are_named);
