@@ -45,6 +45,8 @@ static plens_status give_id(const plens__part *part, const plens__json *json,
                            (unsigned long long)id, (unsigned long long)file_id);
     if (id > (uint64_t)PLENS__MAX_TOKEN_ID)
         return plens__part_expected(part, json, "a token id up to 16777215");
+    if (known == NULL && plens__vocabulary_by_id(vocabulary, (int32_t)id) != NULL)
+        return plens__part_expected(part, json, "a token with an id that the model does not use");
     if (known == NULL)
         ++*next_id;
     token->id = (int32_t)id;

@@ -306,6 +306,9 @@ static const struct {
      "\"x\","
      "\"ids\":[1],\"tokens\":[\"x\"]}}}}",
      PLENS_ERROR_FORMAT, "the id of a token"}, /* 1 lies below 2 and has no token */
+    {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":2},\"merges\":[]},\"added_tokens\":"
+     "[" TOKEN("2", "\"x\"") "]}",
+     PLENS_ERROR_FORMAT, "an id that the model does not use"}, /* counting on, 2 is taken */
     /* components and what they hold */
     {PART("normalizer", "{\"type\":\"Nmt\"}"), PLENS_ERROR_UNSUPPORTED, "normalizer: type \"Nmt\""},
     {PART("normalizer", "{}"), PLENS_ERROR_FORMAT, "normalizer"},
