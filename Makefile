@@ -25,6 +25,7 @@ LDLIBS := -lm -pthread
 LIBRARY := plens.c $(wildcard loaders/*.c runtime/*.c runtime/kernels/*.c)
 HARNESS := $(wildcard tests/harness/*.c)
 UNIT := $(wildcard tests/unit/*.c)
+FUZZ := $(filter-out tests/fuzz/replay.c,$(wildcard tests/fuzz/*.c))
 EXAMPLES := $(wildcard tests/examples/*.c)
 # The examples are compiled as C++ too, where the compiler has it.
 CXX_WORKS := $(shell echo 'int main(){}' | $(CC) -x c++ -fsyntax-only - 2>/dev/null && echo 1)
@@ -33,7 +34,7 @@ EXAMPLES_CXX := $(if $(CXX_WORKS),$(EXAMPLES:tests/examples/%.c=$(BUILD)/tests/e
 objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 programs = $(patsubst tests/%.c,$(BUILD)/tests/%,$(1))
 
-.PHONY: all test demo bench san install clean tests
+.PHONY: all test demo bench san fuzz install uninstall clean tests
 all: $(BUILD)/libplens.a $(BUILD)/plens
 
 $(BUILD)/libplens.a: $(call objects,$(LIBRARY))
@@ -44,6 +45,11 @@ $(BUILD)/plens: $(call objects,$(HARNESS)) $(BUILD)/libplens.a
 	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
 $(BUILD)/tests/%: $(BUILD)/objects/tests/%.o $(BUILD)/libplens.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+# A fuzz target that replays its corpus.
+$(BUILD)/tests/fuzz/%: $(BUILD)/objects/tests/fuzz/%.o $(BUILD)/objects/tests/fuzz/replay.o $(BUILD)/libplens.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
@@ -70,7 +76,7 @@ $(BUILD)/flags: FORCE
 .PHONY: FORCE
 FORCE:
 
-tests: all $(call programs,$(UNIT) $(EXAMPLES)) $(EXAMPLES_CXX)
+tests: all $(call programs,$(UNIT) $(FUZZ) $(EXAMPLES)) $(EXAMPLES_CXX)
 
 test: tests
 	@BUILD=$(BUILD) CC='$(CC)' sh tests/run.sh
@@ -102,14 +108,40 @@ san:
 	$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS="-O1 -g -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer" test
 
+# clang's libFuzzer on every target (or FUZZ_TARGETS="json config") for FUZZ_SECONDS each. What it
+# finds, and what is new to the corpus, lies in $(BUILD)/fuzz/corpus.
+FUZZ_CC ?= clang
+FUZZ_SECONDS ?= 30
+FUZZ_TARGETS ?= $(FUZZ:tests/fuzz/%.c=%)
+FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+fuzz:
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=$(FUZZ_CC) OPENMP=0 \
+		CFLAGS="$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link" fuzz-programs
+	@set -e; for name in $(FUZZ_TARGETS); do echo "fuzzing $$name for $(FUZZ_SECONDS) s"; \
+		mkdir -p $(BUILD)/fuzz/corpus/$$name; \
+		$(BUILD)/fuzz/fuzzers/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/corpus/$$name. \
+			$(BUILD)/fuzz/corpus/$$name tests/fuzz/corpus/$$name; done
+
+.PHONY: fuzz-programs
+fuzz-programs: $(FUZZ:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
+
+$(BUILD)/fuzzers/%: $(BUILD)/objects/tests/fuzz/%.o $(BUILD)/libplens.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -fsanitize=fuzzer -o $@ $^ $(LDLIBS)
+
 install: all
 	install -d $(DESTDIR)$(PREFIX)/include $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/bin
 	install -m 644 plens.h $(DESTDIR)$(PREFIX)/include/plens.h
 	install -m 644 $(BUILD)/libplens.a $(DESTDIR)$(PREFIX)/lib/libplens.a
 	install -m 755 $(BUILD)/plens $(DESTDIR)$(PREFIX)/bin/plens
 
+uninstall:
+	rm -f $(DESTDIR)$(PREFIX)/include/plens.h $(DESTDIR)$(PREFIX)/lib/libplens.a \
+		$(DESTDIR)$(PREFIX)/bin/plens
+
 clean:
 	rm -rf $(BUILD)
 
 -include $(EXAMPLES:%.c=$(BUILD)/objects/cxx/%.d)
--include $(patsubst %.o,%.d,$(call objects,$(LIBRARY) $(HARNESS) $(UNIT) $(EXAMPLES) $(wildcard bench/*.c)))
+-include $(patsubst %.o,%.d,$(call objects,$(LIBRARY) $(HARNESS) $(UNIT) $(FUZZ) tests/fuzz/replay.c $(EXAMPLES) $(wildcard bench/*.c)))

@@ -45,14 +45,39 @@ static plens_status give_id(const plens__part *part, const plens__json *json,
                            (unsigned long long)id, (unsigned long long)file_id);
     if (id > (uint64_t)PLENS__MAX_TOKEN_ID)
         return plens__part_expected(part, json, "a token id up to 16777215");
+    if (known == NULL && plens__vocabulary_by_id(vocabulary, (int32_t)id) != NULL)
+        return plens__part_expected(part, json, "a token with an id that the model does not use");
     if (known == NULL)
         ++*next_id;
     token->id = (int32_t)id;
     return PLENS_OK;
 }
 
+/* A token may stand in the list twice (*skip = 1: the reference ignores the second one), but not
+ * with other flags: the reference would take them for both. `seen` holds the tokens before. */
+static plens_status check_twin(const plens__part *part, const plens__json *json, uint64_t file_id,
+                               const plens__added_tokens *added, plens__trie *seen, int *skip) {
+    const plens__added_token *token = &added->tokens[added->n_tokens];
+    int32_t found = plens__trie_find(seen, token->content, token->n);
+    *skip = found >= 0;
+    if (!*skip)
+        return plens__trie_add(seen, token->content, token->n, (int32_t)added->n_tokens, 0)
+                   ? PLENS_OK
+                   : plens__part_no_memory(part);
+    const plens__added_token *twin = &added->tokens[found];
+    if (twin->single_word == token->single_word && twin->lstrip == token->lstrip &&
+        twin->rstrip == token->rstrip && twin->normalized == token->normalized &&
+        twin->special == token->special && (uint64_t)twin->id == file_id)
+        return PLENS_OK;
+    return plens__fail(part->error, PLENS_ERROR_FORMAT,
+                       "%s: %s: byte %zu: token \"%s\": expected the id and the flags that it has "
+                       "further above, found others",
+                       part->file, part->name, json->offset, token->content);
+}
+
 static plens_status read_tokens(const plens__part *part, const plens__json *json,
-                                const plens__vocabulary *vocabulary, plens__added_tokens *added) {
+                                const plens__vocabulary *vocabulary, plens__trie *seen,
+                                plens__added_tokens *added) {
     size_t next_id = vocabulary->n_tokens;
     for (const plens__json *entry = json->first; entry != NULL; entry = entry->next) {
         plens__added_token *token = &added->tokens[added->n_tokens];
@@ -62,7 +87,12 @@ static plens_status read_tokens(const plens__part *part, const plens__json *json
             return status;
         if (token->n == 0) /* the reference ignores these */
             continue;
-        status = give_id(part, entry, vocabulary, id, &next_id, token);
+        int skip;
+        status = check_twin(part, entry, id, added, seen, &skip);
+        if (status == PLENS_OK && skip)
+            continue;
+        if (status == PLENS_OK)
+            status = give_id(part, entry, vocabulary, id, &next_id, token);
         if (status != PLENS_OK)
             return status;
         if ((size_t)token->id >= added->n_ids)
@@ -120,7 +150,13 @@ plens_status plens__added_tokens_read(const plens__part *part, const plens__json
     added->tokens = plens__arena_alloc(part->arena, bytes);
     if (added->tokens == NULL)
         return plens__part_no_memory(part);
-    plens_status status = count == 0 ? PLENS_OK : read_tokens(part, json, vocabulary, added);
+    plens_status status = PLENS_OK;
+    plens__trie seen;
+    if (!plens__trie_create(part->arena->allocator, &seen))
+        status = plens__part_no_memory(part);
+    else if (count > 0)
+        status = read_tokens(part, json, vocabulary, &seen, added);
+    plens__trie_free(&seen);
     if (status == PLENS_OK)
         status = add_to_tries(part, normalizer, 1, added);
     if (status == PLENS_OK)

@@ -211,6 +211,10 @@ plens_status plens__fail(plens_error *error, plens_status status, const char *fo
     return status;
 }
 
+plens_status plens__fail_null(plens_error *error, const char *function) {
+    return plens__fail(error, PLENS_ERROR_ARGUMENT, "%s: an argument is NULL", function);
+}
+
 plens_status plens__fail_memory(plens_error *error, size_t bytes, const char *what) {
     return plens__fail(error, PLENS_ERROR_MEMORY, "out of memory: %zu bytes for %s", bytes, what);
 }

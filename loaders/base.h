@@ -34,6 +34,9 @@ uint64_t plens__hash(uint64_t hash, const void *bytes, size_t n);
 plens_status plens__fail(plens_error *error, plens_status status, const char *format, ...)
     PLENS__PRINTF(3, 4);
 
+/* ARGUMENT: a pointer that the public function needs is NULL. */
+plens_status plens__fail_null(plens_error *error, const char *function);
+
 /* The failure of an allocation of `bytes` for `what`. */
 plens_status plens__fail_memory(plens_error *error, size_t bytes, const char *what);
 

@@ -8,6 +8,9 @@
 #define SINGLE "model.safetensors"
 #define INDEX  "model.safetensors.index.json"
 
+/* The mark of a PEFT adapter: where it is, Transformers opens another model and changes it. */
+#define ADAPTER "adapter_config.json"
+
 /* ---- The index ----------------------------------------------------------------------------- */
 
 /* model.safetensors.index.json: {"metadata": {"total_size": N}, "weight_map": {tensor: file}}.
@@ -234,8 +237,12 @@ static plens_status open_folder(const plens_allocator *allocator, const char *fo
         return status;
     char *single = plens__path_join(allocator, folder, SINGLE);
     char *index = plens__path_join(allocator, folder, INDEX);
-    if (single == NULL || index == NULL)
+    char *adapter = plens__path_join(allocator, folder, ADAPTER);
+    if (single == NULL || index == NULL || adapter == NULL)
         status = plens__fail_memory(error, strlen(folder) + sizeof INDEX, folder);
+    else if (plens__file_exists(adapter))
+        status = plens__fail(error, PLENS_ERROR_UNSUPPORTED,
+                             "%s: expected a model without adapters, found one", adapter);
     else if (plens__file_exists(single))
         status = open_single(allocator, folder, checkpoint, error);
     else if (plens__file_exists(index))
@@ -245,6 +252,7 @@ static plens_status open_folder(const plens_allocator *allocator, const char *fo
                              SINGLE, INDEX);
     plens__free(allocator, single);
     plens__free(allocator, index);
+    plens__free(allocator, adapter);
     return status;
 }
 

@@ -55,6 +55,12 @@ plens_status plens__json_find_text(const plens_allocator *allocator, const char 
                                    size_t n_bytes, const char *path, plens_json_kind *kind,
                                    plens_text *text, plens_error *error);
 
+/* As plens_json_to_text and plens_json_to_ids hand them out. */
+plens_status plens__json_to_text(const plens_allocator *allocator, const char *json, size_t n_bytes,
+                                 plens_text *text, plens_error *error);
+plens_status plens__json_to_ids(const plens_allocator *allocator, const char *json, size_t n_bytes,
+                                plens_ids *ids, plens_error *error);
+
 int plens__json_is_string(const plens__json *value, const char *text); /* a string equal to text */
 
 /* Numbers. 0 if value is NULL, no number, or does not fit exactly ("1.0" and "1e2" are integers to

@@ -14,4 +14,10 @@ struct plens_model {
     plens__layout layout;
 };
 
+/* Opens all three; the model keeps a copy of the allocator. The functions of plens.h that need no
+ * context (plens_model_close, plens_model_describe, …) are implemented there as it declares them.
+ */
+plens_status plens__model_open(const plens_allocator *allocator, const char *folder,
+                               plens_model **model, plens_error *error);
+
 #endif

@@ -2,13 +2,14 @@
 
 typedef struct reader {
     plens__buffer ids; /* of int32_t: the template so far */
-    size_t n_ids;
+    const plens__token_table *tokens;
     int found; /* a component that adds ids has been read */
 } reader;
 
 static plens_status add_id(const plens__part *part, const plens__json *at, reader *r) {
     uint64_t id;
-    if (!plens__json_u64(at, &id) || id >= r->n_ids)
+    if (!plens__json_u64(at, &id) || id >= r->tokens->n_ids ||
+        plens__token_table_find(r->tokens, (int32_t)id) == NULL)
         return plens__part_expected(part, at, "the id of a token");
     int32_t narrow = (int32_t)id;
     return plens__buffer_append(&r->ids, (const char *)&narrow, sizeof narrow)
@@ -95,8 +96,9 @@ static plens_status read_component(const plens__part *part, const plens__json *c
 }
 
 plens_status plens__postprocessor_read(const plens__part *part, const plens__json *json,
-                                       size_t n_ids, plens__postprocessor *postprocessor) {
-    reader r = {{part->arena->allocator, NULL, 0, 0}, n_ids, 0};
+                                       const plens__token_table *tokens,
+                                       plens__postprocessor *postprocessor) {
+    reader r = {{part->arena->allocator, NULL, 0, 0}, tokens, 0};
     plens_status status = plens__part_walk(part, json, "processors", read_component, &r);
     if (status == PLENS_OK && !r.found)
         status = add_text(part, &r);

@@ -5,6 +5,7 @@
 #define PLENS_LOADERS_POSTPROCESSOR_H
 
 #include "loaders/component.h"
+#include "loaders/token_table.h"
 
 #define PLENS__TEMPLATE_TEXT (-1) /* where the text's own ids go */
 
@@ -13,9 +14,10 @@ typedef struct plens__postprocessor {
     size_t n_template;
 } plens__postprocessor;
 
-/* json may be NULL or null: nothing is added. Ids must be below n_ids. */
+/* json may be NULL or null: nothing is added. Its ids must have tokens. */
 plens_status plens__postprocessor_read(const plens__part *part, const plens__json *json,
-                                       size_t n_ids, plens__postprocessor *postprocessor);
+                                       const plens__token_table *tokens,
+                                       plens__postprocessor *postprocessor);
 
 /* Appends the ids (int32_t) of a text whose own are ids [n]; special 0 leaves out all others. 0 if
  * there is no memory. */

@@ -240,18 +240,33 @@ static plens_status read_header(const plens_allocator *allocator, const plens__f
     return PLENS_OK;
 }
 
+/* "PATH: header", since a parser counts the header's bytes and not the file's. */
+static const char *name_header(plens__arena *nodes, const plens__file *file) {
+    static const char suffix[] = ": header";
+    size_t n = strlen(file->path);
+    char *name = plens__arena_alloc(nodes, n + sizeof suffix);
+    if (name == NULL)
+        return NULL;
+    memcpy(name, file->path, n);
+    memcpy(name + n, suffix, sizeof suffix);
+    return name;
+}
+
 /* The header as JSON, its nodes in `nodes`. */
 static plens_status parse_header(plens__arena *nodes, const plens__file *file,
                                  const plens__json **header, size_t *length, plens_error *error) {
     char *text = NULL;
+    const char *name = name_header(nodes, file);
+    if (name == NULL)
+        return plens__fail_memory(error, strlen(file->path), file->path);
     plens_status status = read_header(nodes->allocator, file, &text, length, error);
     if (status != PLENS_OK)
         return status;
-    status = plens__json_parse(nodes, file->path, text, *length, header, error);
+    status = plens__json_parse(nodes, name, text, *length, header, error);
     plens__free(nodes->allocator, text);
     if (status != PLENS_OK)
         return status;
-    return plens__json_no_duplicates(nodes->allocator, file->path, *header, error);
+    return plens__json_no_duplicates(nodes->allocator, name, *header, error);
 }
 
 plens_status plens__safetensors_parse(plens__arena *arena, plens__file *file, uint32_t shard,

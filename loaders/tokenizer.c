@@ -92,7 +92,7 @@ static plens_status read_parts(plens__tokenizer *t, const char *path, const plen
         status = plens__part_no_memory(&part);
     part.name = "post_processor";
     if (status == PLENS_OK)
-        status = plens__postprocessor_read(&part, plens__json_get(root, part.name), t->table.n_ids,
+        status = plens__postprocessor_read(&part, plens__json_get(root, part.name), &t->table,
                                            &t->postprocessor);
     return status;
 }

@@ -40,3 +40,13 @@ int plens__trie_add(plens__trie *trie, const char *bytes, size_t n, int32_t valu
         *slot = value;
     return 1;
 }
+
+int32_t plens__trie_find(const plens__trie *trie, const char *bytes, size_t n) {
+    uint32_t node = 0;
+    for (size_t i = 0; i < n; i++) {
+        node = plens__trie_step(trie, node, bytes[i]);
+        if (node == 0)
+            return -1;
+    }
+    return plens__trie_value(trie, node);
+}

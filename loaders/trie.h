@@ -18,6 +18,9 @@ void plens__trie_free(plens__trie *trie);
  * later. 0 if there is no memory. */
 int plens__trie_add(plens__trie *trie, const char *bytes, size_t n, int32_t value, int replace);
 
+/* The value of bytes [n > 0], or -1. */
+int32_t plens__trie_find(const plens__trie *trie, const char *bytes, size_t n);
+
 /* The child of node (0: the root) by byte, or 0. */
 static inline uint32_t plens__trie_step(const plens__trie *trie, uint32_t node, char byte) {
     const plens__pair_slot *slot = plens__pair_table_get(&trie->edges, node, (unsigned char)byte);

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Runs every unit test and every command-line test and adds up what they report.
+# Runs every unit test, fuzz target (on its corpus) and command-line test and adds up what they report.
 # usage: BUILD=build sh tests/run.sh [NAME…]     (NAMEs: only the tests whose path contains one)
 #
 # A test is a program or script whose last line is "N passed, N failed[, N skipped]"; what it printed
@@ -48,9 +48,9 @@ run() { # TITLE COMMAND…
     [ -z "$output" ] || printf '%s\n' "$output" | sed 's/^/    /'
 }
 
-for path in "$BUILD"/tests/unit/*; do
+for path in "$BUILD"/tests/unit/* "$BUILD"/tests/fuzz/*; do
     if [ -f "$path" ] && [ -x "$path" ] && wanted "$path" "$@"; then
-        run "unit/${path##*/}" "$path"
+        run "${path#"$BUILD"/tests/}" "$path"
     fi
 done
 for path in tests/cli/*.sh; do

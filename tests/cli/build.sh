@@ -170,6 +170,11 @@ EOF
         -L"$scratch/root/usr/lib" -lplens -lm -pthread && "$scratch/program"
 }
 
+uninstalls() {
+    make uninstall DESTDIR="$scratch/root" PREFIX=/usr && [ -z "$(find "$scratch/root" -type f)" ]
+}
+
 check "make install" installs
 check "a program on the installed library" installed_is_enough
+check "make uninstall" uninstalls
 finish

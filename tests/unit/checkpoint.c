@@ -91,6 +91,17 @@ static void a_wrong_folder_is_named(void) {
                    "expected model.safetensors or model.safetensors.index.json, found neither");
 }
 
+/* Guards against running a model without the adapter that Transformers would put into it. */
+static void an_adapter_is_refused(void) {
+    write_shards();
+    folder_write_text(folder, "adapter_config.json", "{}");
+    CHECK_INT(open_folder(), PLENS_ERROR_UNSUPPORTED);
+    CHECK_CONTAINS(failure.message, "/adapter_config.json: expected a model without adapters");
+    folder_remove_file(folder, "adapter_config.json");
+    CHECK_OK(open_folder(), failure);
+    plens__checkpoint_close(&checkpoint);
+}
+
 /* Guards every way in which an index can disagree with its format or with the shards. */
 static void a_wrong_index_is_refused(void) {
 #define A "\"A.safetensors\""
@@ -231,6 +242,7 @@ int main(void) {
     RUN(shards_become_one_checkpoint);
     RUN(links_are_followed_and_the_single_file_comes_first);
     RUN(a_wrong_folder_is_named);
+    RUN(an_adapter_is_refused);
     RUN(a_wrong_index_is_refused);
     RUN(a_tensor_in_two_shards_is_refused);
     RUN(a_shard_cut_short_is_an_error);

@@ -204,6 +204,16 @@ static void what_plens_cannot_do_is_named(void) {
         {L, "\"quantization_config\":{\"quant_method\":\"awq\"}", U,
          "quantization_config: expected none, found an object of 1"},
         {L, "\"per_layer_config\":{}", U, "per_layer_config: expected none"},
+        {L, "\"attn_logit_softcapping\":50.0", U,
+         "attn_logit_softcapping: expected none or false, found 50.0"},
+        {L, "\"embedding_multiplier\":12.0", U,
+         "embedding_multiplier: expected none or 1, found 12.0"},
+        {"MistralForCausalLM", "\"attention_multiplier\":1", U,
+         "attention_multiplier: expected none, found 1"},
+        {"Qwen3ForCausalLM", KV "\"use_qk_norm\":true", U,
+         "use_qk_norm: expected none or false, found true"},
+        {L, "\"rope_scaling\":{\"rope_type\":\"default\",\"mscale\":0.7}", U,
+         "rope_scaling: expected no key \"mscale\", found 0.7"},
         {L, "\"is_causal\":false", U, "is_causal: expected true, found false"},
         {L, "\"rope_scaling\":{\"rope_type\":\"yarn\",\"factor\":4}", U,
          "rope_type: expected \"default\", \"linear\" or \"llama3\", found \"yarn\""},
@@ -241,6 +251,44 @@ static void what_plens_cannot_do_is_named(void) {
         CHECK_CONTAINS(failure.message, cases[i].message);
         CHECK_CONTAINS(failure.message, "/config.json: ");
         CHECK(config.windows == NULL);
+    }
+}
+
+/* Guards against refusing a config that names its class by model_type alone. */
+static void the_model_type_stands_in_for_the_class(void) {
+    CHECK_OK(load_text("{\"model_type\":\"qwen3\",\"num_key_value_heads\":2," SIZES "}"), failure);
+    CHECK_STRING(plens__architecture_name(config.architecture), "Qwen3ForCausalLM");
+    CHECK_INT(config.qk_norm, 1);
+    plens__config_free(&heap, &config);
+    CHECK_OK(load_text("{\"architectures\":null,\"model_type\":\"llama\"," SIZES "}"), failure);
+    CHECK_STRING(plens__architecture_name(config.architecture), "LlamaForCausalLM");
+    plens__config_free(&heap, &config);
+    CHECK_INT(load_text("{\"model_type\":\"gemma\"," SIZES "}"), PLENS_ERROR_UNSUPPORTED);
+    CHECK_CONTAINS(failure.message,
+                   "model_type: expected llama, mistral, qwen2 or qwen3, found \"gemma\"");
+}
+
+/* Guards against refusing what folders of the Hub hold besides and changes nothing: Transformers
+ * ignores pretraining_tp today (it once split the same products), auto_map without the caller's
+ * consent, and the dtype where the caller names one. */
+static void harmless_keys_are_no_error(void) {
+    static const char *const cases[] = {
+        "\"pretraining_tp\":4,\"use_cache\":false,\"initializer_range\":0.02",
+        "\"eos_token_id\":[1,2,3,4,5,6,7,8,9],\"bos_token_id\":null,\"pad_token_id\":-1",
+        "\"torch_dtype\":\"float16\"",
+        "\"dtype\":\"bfloat16\",\"rope_scaling\":null,\"rope_parameters\":null",
+        "\"_name_or_path\":\"\xE6\x97\xA5\",\"transformers_version\":\"4.31.0\"",
+        "\"auto_map\":{\"AutoModel\":\"m.M\"},\"id2label\":{\"0\":\"a\"}",
+        "\"quantization_config\":null,\"attention_dropout\":0.1,\"is_causal\":null",
+        "\"attn_logit_softcapping\":null,\"logit_scale\":1.0,\"use_qk_norm\":false",
+        "\"sliding_window\":4096,\"use_sliding_window\":true,\"max_window_layers\":0",
+        "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2,\"attention_factor\":null}",
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        CHECK_THAT(load("LlamaForCausalLM", cases[i]) == PLENS_OK, "%s: %s", cases[i],
+                   failure.message);
+        CHECK_INT(config.windows[0], 0);
+        plens__config_free(&heap, &config);
     }
 }
 
@@ -352,6 +400,7 @@ static void wrong_files_are_named(void) {
         {"", "config.json: byte 0: expected a JSON value"},
         {"[]", "expected an object, found an array"},
         {"{}", "architectures: expected an array of one name, found nothing"},
+        {"{\"architectures\":null,\"model_type\":null}", "an array of one name, found null"},
         {"{\"architectures\":[]}",
          "architectures: expected an array of one name, found an array of 0"},
         {"{\"architectures\":\"LlamaForCausalLM\"}", "found \"LlamaForCausalLM\""},
@@ -410,6 +459,8 @@ int main(void) {
     RUN(rope_is_read_in_every_style);
     RUN(windows_follow_the_class);
     RUN(what_plens_cannot_do_is_named);
+    RUN(the_model_type_stands_in_for_the_class);
+    RUN(harmless_keys_are_no_error);
     RUN(wrong_values_are_named);
     RUN(wrong_sizes_are_named);
     RUN(wrong_files_are_named);

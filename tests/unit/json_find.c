@@ -104,6 +104,22 @@ static void no_memory_no_leak(void) {
     CHECK_THAT(problem == NULL, "%s", problem);
 }
 
+/* Guards against messages that look past the text's end: it need not be zero-terminated. */
+static void the_text_ends_where_it_is_said_to(void) {
+    static const char text[] = {'[', '1', ']', '!'}, string[] = {'"', 'a', '"', '!'};
+    plens_error error;
+    plens_text found = {NULL, 0};
+    plens_ids ids = {NULL, 0};
+    CHECK_INT(plens_json_to_text(context, text, 3, &found, &error), PLENS_ERROR_FORMAT);
+    CHECK_STRING(error.message, "JSON: expected a string, found an array of 1");
+    CHECK_INT(plens_json_to_ids(context, string, 3, &ids, &error), PLENS_ERROR_FORMAT);
+    CHECK_STRING(error.message, "JSON: expected an array of token ids, found \"a\"");
+    CHECK_INT(plens_json_to_ids(context, text, 2, &ids, &error), PLENS_ERROR_FORMAT);
+    CHECK_OK(plens_json_to_text(context, string, 3, &found, &error), error);
+    CHECK(found.count == 1 && found.data[0] == 'a');
+    plens_text_free(context, &found);
+}
+
 int main(void) {
     plens_error error;
     if (plens_context_create(NULL, &context, &error) != PLENS_OK) {
@@ -113,6 +129,7 @@ int main(void) {
     RUN(values_are_found);
     RUN(missing_is_not_null);
     RUN(broken_texts_are_refused);
+    RUN(the_text_ends_where_it_is_said_to);
     RUN(no_memory_no_leak);
     plens_context_destroy(context);
     return test_finish();

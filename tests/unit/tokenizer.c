@@ -292,6 +292,23 @@ static const struct {
     {PART("added_tokens", "[" TOKEN("9", "\"x\"") "]"), PLENS_ERROR_FORMAT, "expected id 3"},
     {PART("added_tokens", "[" TOKEN("4294967299", "\"x\"") "]"), PLENS_ERROR_FORMAT,
      "expected id 3"},
+    {PART("added_tokens", "[" TOKEN("3", "\"x\"") "," TOKEN("4", "\"x\"") "]"), PLENS_ERROR_FORMAT,
+     "further above"},
+    {PART("added_tokens",
+          "[" TOKEN(
+              "0",
+              "\"a\"") ",{\"id\":0,\"content\":\"a\",\"single_word\":false,"
+                       "\"lstrip\":true,\"rstrip\":false,\"normalized\":false,\"special\":true}]"),
+     PLENS_ERROR_FORMAT, "token \"a\": expected the id and the flags that it has further above"},
+    {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":2},\"merges\":[]},\"post_processor\":{"
+     "\"type\":\"TemplateProcessing\",\"single\":[{\"SpecialToken\":{\"id\":\"x\",\"type_id\":0}},{"
+     "\"Sequence\":{\"id\":\"A\",\"type_id\":0}}],\"pair\":[],\"special_tokens\":{\"x\":{\"id\":"
+     "\"x\","
+     "\"ids\":[1],\"tokens\":[\"x\"]}}}}",
+     PLENS_ERROR_FORMAT, "the id of a token"}, /* 1 lies below 2 and has no token */
+    {"{\"model\":{\"type\":\"BPE\",\"vocab\":{\"a\":0,\"b\":2},\"merges\":[]},\"added_tokens\":"
+     "[" TOKEN("2", "\"x\"") "]}",
+     PLENS_ERROR_FORMAT, "an id that the model does not use"}, /* counting on, 2 is taken */
     /* components and what they hold */
     {PART("normalizer", "{\"type\":\"Nmt\"}"), PLENS_ERROR_UNSUPPORTED, "normalizer: type \"Nmt\""},
     {PART("normalizer", "{}"), PLENS_ERROR_FORMAT, "normalizer"},
