@@ -6,7 +6,7 @@
 
 #include "tests/harness/markup.h"
 
-static const double width = 320, height = 210, left = 46, right = 10, top = 10, bottom = 38;
+static const double width = 320, height = 210, left = 46, right = 18, top = 10, bottom = 38;
 
 double plot_highest(const plot_line *lines, size_t n_lines) {
     double most = 0;
@@ -40,9 +40,14 @@ static double round_step(double most) {
     return step;
 }
 
+double plot_round_up(double most) {
+    double step = round_step(most);
+    return step * ceil(most / step * (1 - 1e-9));
+}
+
 static void put_tick_text(output *out, double x, double y, const char *anchor, double value,
                           int is_percent) {
-    output_format(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%.4g%s</text>\n", x, y,
+    output_format(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"%s\">%.6g%s</text>\n", x, y,
                   anchor, is_percent ? 100 * value : value, is_percent ? "\xE2\x80\xAF%" : "");
 }
 

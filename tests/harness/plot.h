@@ -48,4 +48,7 @@ void plot_swatch(output *out, const plot_style *style);
 /* The largest y of the lines, their intervals included; 0 if there is no point. */
 double plot_highest(const plot_line *lines, size_t n_lines);
 
+/* An end for an axis up to there, on a tick. most > 0. */
+double plot_round_up(double most);
+
 #endif

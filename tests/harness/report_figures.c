@@ -130,7 +130,7 @@ static double task_highest(const results *found, const family *f, size_t task, p
     }
     free(points);
     free(lines);
-    return most > 0 ? most : 1;
+    return most > 0 ? plot_round_up(most) : 1;
 }
 
 static void put_figure2_legend(output *out, const results *found, const family *f) {

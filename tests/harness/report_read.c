@@ -10,9 +10,8 @@
 
 const char *const reading_conditions[N_READINGS] = {"with", "without", "without", "with"};
 const char *const reading_golds[N_READINGS] = {"data", "own", "data", "own"};
-const char *const reading_titles[N_READINGS] = {"with persona", "without, judged by its own answer",
-                                                "without, judged by the data's gold",
-                                                "with persona, judged by its own answer"};
+const char *const reading_titles[N_READINGS] = {"with persona", "without, own answer",
+                                                "without, data's gold", "with persona, own answer"};
 
 double report_score(const report *r, size_t run, reading from, size_t question, size_t ratio) {
     return r->runs[run].s[from][question * r->n_ratios + ratio];

@@ -95,8 +95,7 @@ static void put_claim_row(output *out, const results *found, const claim_row *ro
     }
     page_text(out, r->tasks[row->task].name);
     if (row->claim == CLAIM_PERSONA)
-        page_text(out,
-                  row->from == WITHOUT ? "paper's: own answer without" : "the data's gold in both");
+        page_text(out, row->from == WITHOUT ? "own answer" : "data's gold");
     else
         page_text(out, reading_titles[row->from]);
     page_count(out, row->n);
@@ -118,7 +117,7 @@ static void put_claim_table(output *out, const results *found, claim which) {
     size_t n = N_COLUMNS;
     memcpy(all, columns, sizeof columns);
     if (which == CLAIM_PERSONA) {
-        all[2].head = "gold";
+        all[2].head = "gold without";
         all[n++] = (page_column){"p (Holm)", 1};
     } else if (which == CLAIM_NO_FURTHER || which == CLAIM_CHECKPOINTS) {
         all[n++] = (page_column){"margin", 1};
@@ -182,13 +181,15 @@ static void put_marked(output *out, double value, double without, int is_marked)
     }
     int better = value > without;
     output_format(out,
-                  "<td class=\"n %s\" data-v=\"%.9g\">%.3f <span title=\"%s than without\">%s"
-                  "</span></td>",
-                  better ? "up" : "down", value, value, better ? "better" : "worse",
+                  "<td class=\"n %s\" data-v=\"%.9g\"><span title=\"%s than without\">%s</span> ",
+                  better ? "up" : "down", value, better ? "better" : "worse",
                   better ? "\xE2\x96\xB2" : "\xE2\x96\xBC");
+    put_number(out, value, 3);
+    output_format(out, "</td>");
 }
 
-static void put_table1_row(output *out, const results *found, const statistics_row *row) {
+static void put_table1_row(output *out, const results *found, const statistics_row *row,
+                           int with_paper) {
     const report *r = found->report;
     const stats *s = &row->found,
                 *o = &results_find(found, row->run, row->task, WITHOUT, row->ratio, row->over)
@@ -205,40 +206,13 @@ static void put_table1_row(output *out, const results *found, const statistics_r
     put_marked(out, s->n == 0 ? NAN : s->median, o->median, is_marked);
     page_interval(out, row->median, 3);
     put_marked(out, s->n == 0 ? NAN : s->max, o->max, is_marked);
-    output_format(out, "</tr>\n");
-    if (row->paper == NULL)
-        return;
-    output_format(out, "<tr class=\"paper\">");
-    page_text(out, r->runs[row->run].paper->name);
-    page_text(out, r->tasks[row->task].name);
-    page_text(out, row->from == WITH ? "with persona (the paper)" : "without (the paper)");
-    output_format(out, "<td class=\"n none\">\xE2\x80\x93</td>");
-    const double values[] = {row->paper->min, row->paper->mean, row->paper->median,
-                             row->paper->max};
-    for (int i = 0; i < 4; i++) {
-        page_number(out, values[i], 3);
-        if (i == 1 || i == 2)
-            output_format(out, "<td class=\"n none\">\xE2\x80\x93</td>");
+    if (with_paper) {
+        page_number(out, row->paper == NULL ? NAN : row->paper->min, 3);
+        page_number(out, row->paper == NULL ? NAN : row->paper->mean, 3);
+        page_number(out, row->paper == NULL ? NAN : row->paper->median, 3);
+        page_number(out, row->paper == NULL ? NAN : row->paper->max, 3);
     }
     output_format(out, "</tr>\n");
-}
-
-static void put_table1(output *out, const results *found, population over) {
-    static const page_column columns[] = {{"model", 0}, {"task", 0}, {"prompts", 0}, {"n", 1},
-                                          {"min", 1},   {"mean", 1}, {"95 %", 1},    {"median", 1},
-                                          {"95 %", 1},  {"max", 1}};
-    const report *r = found->report;
-    page_table_open(out,
-                    over == POSITIVE ? "S over the prompts with S &gt; 0" : "S over all prompts",
-                    columns, sizeof columns / sizeof columns[0]);
-    for (size_t run = 0; run < r->n_runs; run++) {
-        for (size_t task = 0; task < r->n_tasks; task++) {
-            for (int from = 0; from < N_SCORED; from++)
-                put_table1_row(out, found,
-                               results_find(found, run, task, (reading)from, r->whole, over));
-        }
-    }
-    page_table_close(out);
 }
 
 static int has_paper(const report *r) {
@@ -247,6 +221,38 @@ static int has_paper(const report *r) {
             return 1;
     }
     return 0;
+}
+
+static void put_table1(output *out, const results *found, population over) {
+    static const page_column columns[] = {{"model", 0},
+                                          {"task", 0},
+                                          {"prompts", 0},
+                                          {"n", 1},
+                                          {"min", 1},
+                                          {"mean", 1},
+                                          {"95 %", 1},
+                                          {"median", 1},
+                                          {"95 %", 1},
+                                          {"max", 1},
+                                          {"paper\xE2\x80\x99s min", 1},
+                                          {"mean", 1},
+                                          {"median", 1},
+                                          {"max", 1}};
+    enum { N_COLUMNS = sizeof columns / sizeof columns[0], N_PAPER = 4 };
+    const report *r = found->report;
+    int with_paper = over == POSITIVE && has_paper(r);
+    page_table_open(out,
+                    over == POSITIVE ? "S over the prompts with S &gt; 0" : "S over all prompts",
+                    columns, with_paper ? N_COLUMNS : N_COLUMNS - N_PAPER);
+    for (size_t run = 0; run < r->n_runs; run++) {
+        for (size_t task = 0; task < r->n_tasks; task++) {
+            for (int from = 0; from < N_SCORED; from++)
+                put_table1_row(out, found,
+                               results_find(found, run, task, (reading)from, r->whole, over),
+                               with_paper);
+        }
+    }
+    page_table_close(out);
 }
 
 void page_table1(output *out, const results *found) {
@@ -258,12 +264,13 @@ void page_table1(output *out, const results *found) {
                   "final token, so that S &gt; 0 always.</p>\n",
                   r->ratios[r->whole].text);
     if (has_paper(r))
-        output_format(out,
-                      "<p>The paper heads its columns mean and median the wrong way round (0.055, "
-                      "0.107, 0.081, 0.107 can only be two values whose mean is 0.081 and whose "
-                      "upper median is 0.107); here its values stand under the right heads, so "
-                      "that like is compared with like. It takes the upper of two middle values as "
-                      "the median, where we take their mean.</p>\n");
+        output_format(
+            out,
+            "<p>The paper heads its columns mean and median the wrong way round (0.055, "
+            "0.107, 0.081, 0.107 can only be two values whose mean is 0.081 and whose "
+            "upper median is 0.107); here its values stand under the right heads, so "
+            "that like is compared with like. It seems to take the upper of two middle values as "
+            "the median, where we take their mean.</p>\n");
     put_table1(out, found, POSITIVE);
     output_format(out, "<details>\n<summary>The same over all prompts</summary>\n");
     put_table1(out, found, ALL_PROMPTS);
@@ -277,8 +284,7 @@ static void put_test(output *out, const results *found, const paired_row *row) {
     output_format(out, "<tr>");
     page_text(out, r->runs[row->run].label);
     page_text(out, r->tasks[row->task].name);
-    page_text(out,
-              row->against == WITHOUT ? "paper's: own answer without" : "the data's gold in both");
+    page_text(out, row->against == WITHOUT ? "own answer" : "data's gold");
     page_count(out, row->found.n);
     page_count(out, row->n_higher);
     page_count(out, row->n_lower);
@@ -294,13 +300,10 @@ static void put_test(output *out, const results *found, const paired_row *row) {
 }
 
 void page_tests(output *out, const results *found) {
-    static const page_column columns[] = {{"model", 0},    {"task", 0},
-                                          {"gold", 0},     {"n", 1},
-                                          {"higher", 1},   {"lower", 1},
-                                          {"mean", 1},     {"95 %", 1},
-                                          {"effect r", 1}, {"p (Wilcoxon)", 1},
-                                          {"Holm", 1},     {"p (sign flips)", 1},
-                                          {"Holm", 1},     {"Wilcoxon\xE2\x80\x99s p is", 0}};
+    static const page_column columns[] = {
+        {"model", 0}, {"task", 0},    {"gold without", 0}, {"n", 1},        {"higher", 1},
+        {"lower", 1}, {"mean", 1},    {"95 %", 1},         {"effect r", 1}, {"p Wilcoxon", 1},
+        {"Holm", 1},  {"p flips", 1}, {"Holm", 1},         {"Wilcoxon", 0}};
     output_format(out,
                   "<section id=\"tests\">\n<h2>With against without, prompt by prompt</h2>\n"
                   "<p>S with a persona minus S without, at R = %s, over the questions that have "

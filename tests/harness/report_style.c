@@ -36,8 +36,8 @@ const char *const page_style[] = {
     "th button::after{content:' \xE2\x86\x95';color:var(--soft);font-weight:400}"
     "th[aria-sort=ascending] button::after{content:' \xE2\x86\x91';color:inherit}"
     "th[aria-sort=descending] button::after{content:' \xE2\x86\x93';color:inherit}\n"
-    ".up span{color:var(--yes)}.down span{color:var(--no)}.paper td{color:var(--soft);"
-    "font-style:italic}\n",
+    ".up span{color:var(--yes)}.down span{color:var(--no)}"
+    "\n",
 
     /* Claims. */
     ".claim b{margin-right:.4rem}p.claim{margin:.5rem 0 .5rem 1.1rem;color:var(--text)}"
