@@ -87,6 +87,18 @@ def flips(rng):
         row("flips", [str(seed), n_flips], values, [(1 + beyond) / (1 + n_flips)])
 
 
+def flips_of_tenths():
+    """Sums that are equal but for their rounding: counted in whole numbers."""
+    tenths = np.array([1, 7, 2, 1, -3, 6, -1, 2, 9, -7, 3, 1, 2])
+    seed, n_flips = 77, 999
+    beyond = 0
+    for flip in range(n_flips):
+        word = splitmix(seed, flip)
+        signs = [1 - 2 * (word >> i & 1) for i in range(len(tenths))]
+        beyond += abs(int(np.dot(tenths, signs))) >= abs(int(tenths.sum()))
+    row("flips", [str(seed), n_flips], tenths / 10, [(1 + beyond) / (1 + n_flips)])
+
+
 def holms(rng):
     for p in ([0.04], [0.01, 0.04, 0.03], [0.5, 0.6, 0.9], [0.01, 0.01, 0.01], [0.02, 0.02, 0.011],
               list(rng.random(20) ** 3)):
@@ -120,6 +132,7 @@ def main():
     quantiles(rng)
     wilcoxons(rng)
     flips(rng)
+    flips_of_tenths()
     holms(rng)
     bootstraps(rng)
 
