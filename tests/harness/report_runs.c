@@ -63,18 +63,16 @@ static report_run *find_run(report *r, const char *name) {
 
 /* "0.4T", "2e12", "100000": a number above 0; K, M, B and T are powers of 1,000. */
 static int parse_tokens(const char *text, double *tokens) {
-    char *end;
-    if (!((text[0] >= '0' && text[0] <= '9') || text[0] == '.'))
-        return 0;
-    *tokens = strtod(text, &end);
     static const char units[] = "KMBT";
-    const char *unit = *end == '\0' ? NULL : strchr(units, *end);
-    if (unit != NULL) {
-        for (const char *u = units; u <= unit; u++)
-            *tokens *= 1000;
-        end++;
-    }
-    return end != text && *end == '\0' && isfinite(*tokens) && *tokens > 0;
+    size_t length = strspn(text, "0123456789.eE+-"); /* no nan, no 0x */
+    const char *unit = text[length] == '\0' ? NULL : strchr(units, text[length]);
+    char *end;
+    *tokens = strtod(text, &end);
+    if (length == 0 || end != text + length || end[unit != NULL] != '\0')
+        return 0;
+    for (const char *u = units; unit != NULL && u <= unit; u++)
+        *tokens *= 1000;
+    return isfinite(*tokens) && *tokens > 0;
 }
 
 /* Takes a row's cells over into its run. */
