@@ -5,6 +5,7 @@ set -u
 . tests/tally.sh
 . tests/refuses.sh
 
+case $plens in /*) ;; *) plens=$PWD/$plens ;; esac
 model=tests/fixtures/stories260k
 tab=$(printf '\t')
 
@@ -64,7 +65,7 @@ report.html statistics.tsv table1.tex tests.tex tests.tsv " ]
 check "one run" report "$base" --out "$scratch/one"
 check "its files" has_files "$scratch/one"
 check "a series" report --runs "$scratch/runs/runs.tsv" --out "$scratch/series" --indices
-check "a relative F.tsv" sh -c "cd '$scratch/runs' && '$PWD/$plens' report --quiet $few \
+check "a relative F.tsv" sh -c "cd '$scratch/runs' && '$plens' report --quiet $few \
     --runs runs.tsv --out ../again --indices"
 cut_paths() { # the column run is as it was given
     for file in "$1"/*; do
