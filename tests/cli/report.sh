@@ -302,11 +302,11 @@ broken() { # PARTS FILE SED-SCRIPT
     sed "$3" "$base/$2" >"$scratch/runs/broken/$2"
     refuse "broken/$2$1" "$scratch/runs/broken"
 }
-broken ':3: S20: expected a number of at least 0|'"'nan'" prompts.tsv \
+broken ':3: S20: expected a number from 0 to 5|'"'nan'" prompts.tsv \
     "3s/^\(\([^$tab]*$tab\)\{8\}\)[^$tab]*/\1nan/"
 broken ":3: S20|'-1'" prompts.tsv "3s/^\(\([^$tab]*$tab\)\{8\}\)[^$tab]*/\1-1/"
 broken ":3: S20|'NA'" prompts.tsv "3s/^\(\([^$tab]*$tab\)\{8\}\)[^$tab]*/\1NA/"
-broken ":3: ref_S100: expected a number of at least 0 or NA|'1x'" prompts.tsv "3s/[^$tab]*\$/1x/"
+broken ":3: ref_S100: expected a number from 0 to 5 or NA|'1x'" prompts.tsv "3s/[^$tab]*\$/1x/"
 broken ': expected a column "ref_S40"' prompts.tsv "1s/ref_S40/more/"
 broken ': expected a column "gold_id"' prompts.tsv "1s/gold_id/more/"
 broken ':1: the column "S20" stands there twice' prompts.tsv "1s/S40/S20/"
@@ -318,6 +318,11 @@ broken ':2: expected \t, \n' prompts.tsv '2s/^/\\q/'
 broken ': expected a column "ref_rank"' layers.tsv 1s/ref_rank/more/
 broken ':2: gold_prob: expected' layers.tsv \
     "2s/^\(\([^$tab]*$tab\)\{6\}\)[^$tab]*/\1inf/"
+broken ":2: gold_rank: expected" layers.tsv \
+    "2s/^\(\([^$tab]*$tab\)\{7\}\)[^$tab]*/\11e300/"
+broken ":2: ref_prob: expected" layers.tsv "2s/[^$tab]*\($tab[^$tab]*\)\$/1e300\1/"
+broken ":3: S20" prompts.tsv "3s/^\(\([^$tab]*$tab\)\{8\}\)[^$tab]*/\11e300/"
+broken ':3: S20' prompts.tsv "3s/^\(\([^$tab]*$tab\)\{8\}\)[^$tab]*/\10x1/"
 broken ': expected |rows|for each prompt' layers.tsv 2d
 broken ':3: expected layer 2 of' layers.tsv '3{h;d};4{G}'
 broken ': expected "result/precision"' run.json s/precision/recision/

@@ -25,7 +25,6 @@ extern const char *const reading_titles[N_READINGS];     /* for people */
 typedef struct report_question {
     char *id;
     size_t task;
-    size_t place;      /* among the questions of its task */
     int conditions[2]; /* asked with, asked without */
 } report_question;
 

@@ -62,9 +62,9 @@ static void add_question(report *r, const char *id, const char *task_name) {
     size_t t = task_index(r, task_name);
     report_task *task = &r->tasks[t];
     task->questions = reallocate(task->questions, task->n + 1, sizeof *task->questions);
-    task->questions[task->n] = r->n_questions;
+    task->questions[task->n++] = r->n_questions;
     r->questions = reallocate(r->questions, r->n_questions + 1, sizeof *r->questions);
-    r->questions[r->n_questions++] = (report_question){join(id, NULL), t, task->n++, {0, 0}};
+    r->questions[r->n_questions++] = (report_question){join(id, NULL), t, {0, 0}};
 }
 
 static int compare_ids(const void *a, const void *b) {
@@ -177,7 +177,7 @@ static int read_scores(const report *r, report_run *run, const result_table *f,
             if (is_ref && rows[row].condition == 0)
                 continue; /* with a persona gold is the data's already */
             reading to = is_ref ? WITHOUT_DATA : rows[row].condition == 0 ? WITH : WITHOUT;
-            int code = result_table_number(f, row, column, is_ref,
+            int code = result_table_number(f, row, column, is_ref, (double)run->n_layers,
                                            &run->s[to][rows[row].question * r->n_ratios + k]);
             if (code != EXIT_DONE)
                 return code;
@@ -215,19 +215,22 @@ static const char *const layer_names[N_LAYER] = {"id",        "condition", "laye
 static int read_layer(const report *r, report_run *run, const result_table *f,
                       const size_t *columns, const prompt_row *prompt, size_t row, size_t layer) {
     const char *token = result_table_cell(f, row, columns[L_TOKEN]);
-    const char *const named[3] = {r->questions[prompt->question].id,
-                                  prompt->condition == 0 ? "with" : "without", NULL};
+    const char *id = r->questions[prompt->question].id;
+    const char *condition = prompt->condition == 0 ? "with" : "without";
     size_t at = prompt->question * run->n_layers + layer - 1;
     char number[24];
     snprintf(number, sizeof number, "%zu", layer);
-    if (strcmp(result_table_cell(f, row, columns[L_ID]), named[0]) != 0 ||
-        strcmp(result_table_cell(f, row, columns[L_CONDITION]), named[1]) != 0 ||
+    if (strcmp(result_table_cell(f, row, columns[L_ID]), id) != 0 ||
+        strcmp(result_table_cell(f, row, columns[L_CONDITION]), condition) != 0 ||
         strcmp(result_table_cell(f, row, columns[L_LAYER]), number) != 0)
         return fail_input("%s:%zu: expected layer %zu of '%s' %s a persona, as prompts.tsv has it",
-                          f->path, result_table_line(row), layer, named[0], named[1]);
+                          f->path, result_table_line(row), layer, id, condition);
+    /* Probabilities are sums over gold's alternatives, rounded to nine digits. */
+    static const double most[2] = {1.001, UINT32_MAX};
     double values[4];
     for (int i = 0; i < 4; i++) {
-        int code = result_table_number(f, row, columns[L_PROB + i], i >= 2, &values[i]);
+        int code =
+            result_table_number(f, row, columns[L_PROB + i], i >= 2, most[i % 2], &values[i]);
         if (code != EXIT_DONE)
             return code;
     }
@@ -249,6 +252,11 @@ static int read_layers(const report *r, report_run *run, const result_table *f,
                        const prompt_row *rows, size_t n_rows) {
     size_t columns[N_LAYER], n = r->n_questions * run->n_layers;
     int code = find_columns(f, layer_names, columns, N_LAYER);
+    if (code != EXIT_DONE)
+        return code;
+    if (f->n_rows != n_rows * run->n_layers)
+        return fail_input("%s: expected %zu rows, %zu for each prompt, found %zu", f->path,
+                          n_rows * run->n_layers, run->n_layers, f->n_rows);
     for (int from = 0; from < N_READINGS; from++) {
         run->top[from] = allocate(n, 1);
         memset(run->top[from], -1, n);
@@ -257,9 +265,6 @@ static int read_layers(const report *r, report_run *run, const result_table *f,
         run->gold_prob[from] = allocate(n, sizeof *run->gold_prob[from]);
         run->gold_rank[from] = allocate(n, sizeof *run->gold_rank[from]);
     }
-    if (code == EXIT_DONE && f->n_rows != n_rows * run->n_layers)
-        return fail_input("%s: expected %zu rows, %zu for each prompt, found %zu", f->path,
-                          n_rows * run->n_layers, run->n_layers, f->n_rows);
     for (size_t row = 0; row < f->n_rows && code == EXIT_DONE; row++)
         code = read_layer(r, run, f, columns, &rows[row / run->n_layers], row,
                           row % run->n_layers + 1);

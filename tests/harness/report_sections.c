@@ -34,12 +34,16 @@ void page_count(output *out, size_t number) {
     output_format(out, "<td class=\"n\" data-v=\"%zu\">%zu</td>", number, number);
 }
 
-/* A number with a minus sign as it should be. */
+/* A number with a minus sign as it should be; one too small for the digits by its power of ten. */
 static void put_number(output *out, double number, int digits) {
     double least = 0.5;
     for (int i = 0; i < digits; i++)
         least /= 10;
-    output_format(out, number <= -least ? "\xE2\x88\x92%.*f" : "%.*f", digits, fabs(number));
+    output_format(out, number < 0 ? "\xE2\x88\x92" : "");
+    if (number != 0 && fabs(number) < least)
+        output_format(out, "%.0e", fabs(number));
+    else
+        output_format(out, "%.*f", digits, fabs(number));
 }
 
 void page_number(output *out, double number, int digits) {

@@ -123,17 +123,18 @@ const char *result_table_cell(const result_table *t, size_t row, size_t column) 
 }
 
 int result_table_number(const result_table *t, size_t row, size_t column, int may_be_na,
-                        double *number) {
+                        double most, double *number) {
     const char *cell = result_table_cell(t, row, column);
     char *end;
     *number = NAN;
     if (may_be_na && strcmp(cell, "NA") == 0)
         return EXIT_DONE;
     double value = strtod(cell, &end);
-    if (cell[0] < '0' || cell[0] > '9' || cell[strspn(cell, "0123456789.eE+-")] != '\0' ||
-        *end != '\0' || !isfinite(value))
-        return fail_input("%s:%zu: %s: expected a number of at least 0%s, found '%s'", t->path,
-                          result_table_line(row), t->cells[column], may_be_na ? " or NA" : "",
+    int is_decimal = cell[0] >= '0' && cell[0] <= '9' && *end == '\0' &&
+                     cell[strspn(cell, "0123456789.eE+-")] == '\0'; /* no nan, no 0x */
+    if (!is_decimal || !(value <= most))
+        return fail_input("%s:%zu: %s: expected a number from 0 to %g%s, found '%s'", t->path,
+                          result_table_line(row), t->cells[column], most, may_be_na ? " or NA" : "",
                           cell);
     *number = value;
     return EXIT_DONE;

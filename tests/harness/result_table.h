@@ -23,8 +23,8 @@ const char *result_table_cell(const result_table *t, size_t row, size_t column);
 /* The line of a row. */
 size_t result_table_line(size_t row);
 
-/* A finite number of at least 0; "NA" gives NaN where that is allowed. */
+/* A number from 0 to `most`; "NA" gives NaN where that is allowed. */
 int result_table_number(const result_table *t, size_t row, size_t column, int may_be_na,
-                        double *number);
+                        double most, double *number);
 
 #endif
