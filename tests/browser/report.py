@@ -39,10 +39,8 @@ class Tests:
 
     def statistics(self):
         """What the page's first table should hold: statistics.tsv at R = 1 over S > 0."""
-        path = os.path.join(os.path.dirname(self.page), "statistics.tsv")
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE)
-            return [r for r in rows if r["ratio"] == "1" and r["population"] == "positive"]
+        return [r for r in self.tsv("statistics.tsv")
+                if r["ratio"] == "1" and r["population"] == "positive"]
 
     def contents(self):
         b = self.browser
@@ -78,6 +76,79 @@ class Tests:
                 return b.left >= outer.left - 1 && b.right <= outer.right + 1;
               });
             })"""))
+
+    def marks(self):
+        """Better and worse by the persona: against the row without, judged by its own answer."""
+        stats = {(r["label"], r["task"], r["condition"], r["gold"]): r for r in self.statistics()}
+        wrong, n = [], 0
+        for cells in self.browser.run(ROWS):
+            row = stats.get((cells[0], cells[1], "with", "data"))
+            without = stats.get((cells[0], cells[1], "without", "own"))
+            for at, name in ((4, "min"), (5, "mean"), (7, "median"), (9, "max")):
+                mark = cells[at][0] if cells[at][0] in "\u25b2\u25bc" else ""
+                expected = ""
+                if cells[2] == "with persona" and "NA" not in (row[name], without[name]):
+                    a, b = float(row[name]), float(without[name])
+                    expected = "\u25b2" if a > b else "\u25bc" if a < b else ""
+                n += expected != ""
+                if mark != expected:
+                    wrong.append((cells[:3], name, mark, expected))
+        self.check("marks of better and worse", n > 0 and not wrong, (n, wrong))
+
+    def tsv(self, name):
+        path = os.path.join(os.path.dirname(self.page), name)
+        with open(path, encoding="utf-8", newline="") as file:
+            return list(csv.DictReader(file, delimiter="\t", quoting=csv.QUOTE_NONE))
+
+    def charts(self):
+        """The points of Figure 2 and the lines of the layers are the TSV's."""
+        names = {"with persona": ("with", "data"), "without, own answer": ("without", "own"),
+                 "without, data's gold": ("without", "data"),
+                 "with persona, own answer": ("with", "own")}
+        rows = self.tsv("statistics.tsv")
+        shown = self.browser.run("""
+            return [...document.querySelectorAll('#figure2 figure')].map(f =>
+              [f.closest('details') ? 'positive' : 'all', f.querySelector('figcaption').textContent,
+               [...f.querySelectorAll('.mark title')].map(t => t.textContent)])""")
+        found = {}  # all series together
+        for population, title, points in shown:
+            found.setdefault((population, title), []).extend(points)
+        wrong, n = [], 0
+        for (population, title), points in found.items():
+            task, _, reading = title.partition(", ")
+            expected = []
+            for r in rows:
+                if (r["task"], r["condition"], r["gold"], r["population"]) == (
+                        task, *names[reading], population) and r["mean"] != "NA":
+                    text = f"{r['label']}: {float(r['mean']):.4g} at {100 * float(r['ratio']):.4g}" \
+                           " %"
+                    if r["mean_low"] != "NA":
+                        text += f" (95 %: {float(r['mean_low']):.4g} to {float(r['mean_high']):.4g})"
+                    expected.append(text)
+            n += len(expected)
+            if sorted(points) != sorted(expected):
+                wrong.append((title, sorted(set(points) ^ set(expected))[:2]))
+        self.check("Figure 2 is the TSV's", n > 0 and not wrong, wrong[:1])
+        runs = len(self.tsv("models.tsv"))
+        tasks = list(dict.fromkeys(r["task"] for r in rows))
+        lines = self.browser.run("""
+            return [...document.querySelectorAll('#layers figure')].filter(
+              f => f.textContent.includes('gold is the top token')).map(f => {
+                const ys = [...f.querySelectorAll('.grid')].map(g => g.getBBox().y);
+                return [...f.querySelectorAll('.line')].map(line =>
+                  (line.getAttribute('d').match(/[ML][0-9.]+ [0-9.]+/g) || []).map(p =>
+                    (ys[0] - Number(p.split(' ')[1])) / (ys[0] - ys[ys.length - 1])));
+              })""")
+        depth = self.tsv("depth.tsv")
+        expected = [[[float(r["top_share"]) for r in depth if r["top_share"] != "NA" and (
+            r["label"], r["task"], r["condition"], r["gold"]) == (label, task, *reading)]
+            for reading in names.values()]
+            for label in [r["label"] for r in self.tsv("models.tsv")] for task in tasks]
+        self.check("a chart of the layers for each model and task",
+                   len(lines) == runs * len(tasks), len(lines))
+        self.check("lines over the layers are the TSV's", all(
+            len(x) == len(y) and all(abs(a - b) < 0.002 for a, b in zip(x, y))
+            for chart, values in zip(lines, expected) for x, y in zip(chart, values)))
 
     def sorting(self):
         b = self.browser
@@ -137,6 +208,8 @@ class Tests:
     def run(self):
         self.browser.open(self.page)
         self.contents()
+        self.marks()
+        self.charts()
         self.sorting()
         self.looks()
         said = self.browser.console()

@@ -192,7 +192,11 @@ tex() {
     grep -q 'first\\_100\\%' "$scratch/series/table1.tex" &&
         grep -q 'booktabs' "$scratch/series/table1.tex" &&
         awk '{ n += gsub(/[{]/, ""); m += gsub(/[}]/, "") } END { exit n != m }' \
-            "$scratch/series/table1.tex"
+            "$scratch/series/table1.tex" &&
+        awk '{ n = gsub(/[^\\]&/, "") } # a row has as many cells as the others of its table
+            FNR == 1 { cells = 0 } /multicolumn/ || !/\\\\$/ { next }
+            cells && n != cells { print FILENAME, $0; bad = 1 } { cells = n; rows++ }
+            END { exit bad || rows < 50 }' "$scratch/series/"*.tex
 }
 check "LaTeX" tex
 # Guards a chart of a series out of order.
