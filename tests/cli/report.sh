@@ -284,7 +284,10 @@ refuse "the label 'x'" --runs "$bad"
 runs_file "run label" "base x" "base y"
 refuse "bad.tsv:3: 'base' has a row already" "$base" --runs "$bad"
 runs_file "run label" "ck1 x"
-refuse "bad.tsv:2: 'ck1' is none of the folders" "$base" --runs "$bad"
+refuse "bad.tsv:2: 'ck1' does not name one of the folders" "$base" --runs "$bad"
+runs_file "run label" "base x" # which of the two?
+refuse "bad.tsv:2: 'base' does not name one of the folders" "$base" "$scratch/elsewhere/base" \
+    --runs "$bad"
 runs_file "run series" "base s"
 refuse "bad.tsv:2: expected how many tokens" --runs "$bad"
 for tokens in 0 -1 lots 1X 1TT nan inf 0x10 1e999; do

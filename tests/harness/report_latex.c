@@ -29,9 +29,19 @@ static void put_number(output *out, double number) {
         output_format(out, number <= -0.0005 ? "$-$%.3f" : "%.3f", fabs(number));
 }
 
+static void put_interval(output *out, interval i) {
+    if (isnan(i.low)) {
+        output_format(out, "too few");
+        return;
+    }
+    put_number(out, i.low);
+    output_format(out, " to ");
+    put_number(out, i.high);
+}
+
 static void put_p(output *out, double p) {
     if (isnan(p))
-        output_format(out, "--");
+        output_format(out, "too few");
     else if (p < 0.001)
         output_format(out, "$<$0.001");
     else
@@ -140,9 +150,7 @@ void report_tests_tex(output *out, const void *user) {
                       row->found.n);
         put_number(out, row->found.n == 0 ? NAN : row->found.mean);
         output_format(out, " & ");
-        put_number(out, row->mean.low);
-        output_format(out, " to ");
-        put_number(out, row->mean.high);
+        put_interval(out, row->mean);
         output_format(out, " & ");
         put_number(out, row->is_tested ? row->signed_rank.rank_biserial : NAN);
         output_format(out, " & ");
@@ -177,11 +185,10 @@ static void put_claim(output *out, const report *r, const claim_row *row) {
                                : "without, data's gold");
     put_number(out, row->difference);
     output_format(out, " & ");
-    put_number(out, row->interval.low);
-    output_format(out, " to ");
-    put_number(out, row->interval.high);
+    put_interval(out, row->interval);
     output_format(out, " & ");
-    put_p(out, row->p);
+    if (row->claim == CLAIM_PERSONA)
+        put_p(out, row->p);
     output_format(out, " & %s \\\\\n", verdict_names[row->verdict]);
 }
 

@@ -45,20 +45,23 @@ static char *beside(const char *file, const char *folder) {
     return path;
 }
 
-/* The run that a row is about: one of the arguments, by its path or its last name. */
+/* The run that a row is about: the one argument with this path, or else with this last name. NULL
+ * if there is none, or more than one. */
 static report_run *find_run(report *r, const char *name) {
     char *wanted = trimmed(name);
     report_run *found = NULL;
-    for (size_t i = 0; i < r->n_runs && found == NULL; i++) {
-        if (strcmp(r->runs[i].folder, wanted) == 0)
-            found = &r->runs[i];
-    }
-    for (size_t i = 0; i < r->n_runs && found == NULL; i++) {
-        if (strcmp(base_name(r->runs[i].folder), wanted) == 0)
-            found = &r->runs[i];
+    size_t n = 0;
+    for (int by_path = 1; by_path >= 0 && n == 0; by_path--) {
+        for (size_t i = 0; i < r->n_runs; i++) {
+            const char *folder = r->runs[i].folder;
+            if (strcmp(by_path ? folder : base_name(folder), wanted) == 0) {
+                found = &r->runs[i];
+                n++;
+            }
+        }
     }
     free(wanted);
-    return found;
+    return n == 1 ? found : NULL;
 }
 
 /* "0.4T", "2e12", "100000": a number above 0; K, M, B and T are powers of 1,000. */
@@ -131,8 +134,8 @@ static int read_rows(report *r, const plens_table *table, const char *path, int 
         else
             run = has_arguments ? find_run(r, cells[0]) : add_run(r, beside(path, cells[0]));
         if (code == EXIT_DONE && run == NULL)
-            code = fail_input("%s:%zu: '%s' is none of the folders that are given", path, line,
-                              cells[0]);
+            code = fail_input("%s:%zu: '%s' does not name one of the folders that are given", path,
+                              line, cells[0]);
         if (code == EXIT_DONE && taken[run - r->runs]++)
             code = fail_input("%s:%zu: '%s' has a row already", path, line, cells[0]);
         if (code == EXIT_DONE)
