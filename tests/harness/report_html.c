@@ -27,9 +27,9 @@ static void put_head(output *out) {
 }
 
 static void put_term(output *out, const char *name, const char *text) {
-    output_format(out, "<dt>%s</dt><dd>", name);
+    output_format(out, "<div><dt>%s</dt> <dd>", name);
     markup_text(out, text, NULL);
-    put(out, "</dd>\n");
+    put(out, "</dd></div>\n");
 }
 
 static void put_header(output *out, const report *r) {
