@@ -27,7 +27,8 @@ wrong "unknown command 'frobnicate'" frobnicate
 helps() {
     [ -z "$("$plens" "$1" --help 2>&1 >/dev/null)" ] && "$plens" "$1" --help >/dev/null
 }
-for command in score merge lens dump audit tokenize info selftest self-bleu questions import; do
+for command in score merge lens dump audit tokenize info selftest self-bleu questions import \
+    report; do
     check "help and nothing else: $command" helps "$command"
 done
 

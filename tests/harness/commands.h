@@ -13,5 +13,6 @@ int command_selftest(int argc, char **argv);
 int command_self_bleu(int argc, char **argv);
 int command_questions(int argc, char **argv);
 int command_import(int argc, char **argv);
+int command_report(int argc, char **argv);
 
 #endif

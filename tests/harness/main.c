@@ -13,6 +13,7 @@ static const char usage[] =
     "\n"
     "  score     scores persona consistency over questions in TSV files\n"
     "  merge     joins the results of a score's shards\n"
+    "  report    makes tables, tests and figures from the results of scores\n"
     "  lens      prints what every layer would say next\n"
     "  dump      writes the residual stream and the logits as safetensors\n"
     "  audit     says where another engine's states depart from the model\n"
@@ -37,7 +38,7 @@ static const command commands[] = {
     {"score", command_score},         {"lens", command_lens},           {"dump", command_dump},
     {"info", command_info},           {"tokenize", command_tokenize},   {"audit", command_audit},
     {"self-bleu", command_self_bleu}, {"questions", command_questions}, {"import", command_import},
-    {"selftest", command_selftest},   {"merge", command_merge},
+    {"selftest", command_selftest},   {"merge", command_merge},         {"report", command_report},
 };
 
 int main(int argc, char **argv) {

@@ -2,6 +2,7 @@
 #ifndef PLENS_HARNESS_SCORE_FILES_H
 #define PLENS_HARNESS_SCORE_FILES_H
 
+#include "tests/harness/folder.h"
 #include "tests/harness/output.h"
 #include "tests/harness/scores.h"
 #include "tests/harness/shard.h"
@@ -30,31 +31,10 @@ void print_summary(output *out, const score_report *r);
  * each row's place in prompts.tsv of the whole run; rows of a key and a value. */
 void write_shard(output *out, const score_report *r);
 
-/* The results' folder. made: how many bytes of the path name the first folder that had to be made,
- * 0 if all of it was there. */
-typedef struct results_folder {
-    const char *path;
-    size_t made;
-} results_folder;
+/* The files of a score's folder, for results_folder. */
+extern const char *const score_names[];
 
-/* Makes the folder with its parents and checks that it may be written to, so that a mistake is
- * told before the run. Without force it must hold no results. EXIT_DONE or EXIT_INPUT. */
-int folder_prepare(results_folder *folder, const char *path, int force);
-
-/* Removes the folders that were made and are still empty. */
-void folder_undo(const results_folder *folder);
-
-typedef struct result_file {
-    const char *name;
-    void (*write)(output *out, const void *user);
-} result_file;
-
-/* Writes n files; they appear together, the last one, run.json, after the others. Another run's
- * shard.tsv disappears. EXIT_DONE or the exit status. */
-int folder_write(const results_folder *folder, const result_file *files, size_t n,
-                 const void *user);
-
-/* The same for a score. */
+/* Writes them all, as folder_write does. */
 int folder_write_score(const results_folder *folder, const score_report *r);
 
 #endif
