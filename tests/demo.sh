@@ -1,10 +1,12 @@
 #!/bin/sh
-# Shows plens with the trained checkpoints of tests/fixtures: scores over training, S against R, and the
-# lens of one question under three personas. (make demo)
+# Shows plens with the trained checkpoints of tests/fixtures: scores over training, S against R, the paper's
+# report, and the lens of one question under three personas. (make demo)
 set -eu
 build=${BUILD:-build}
 plens=$build/plens out=$build/demo model=tests/fixtures/persona-world data=tests/data/demo.tsv
 question='What do you celebrate?-, answer:'
+color=never
+[ ! -t 1 ] || [ -n "${NO_COLOR:-}" ] || color=always
 rm -rf "$out"
 mkdir -p "$out"
 
@@ -27,12 +29,12 @@ done
 
 # One line of a table for a checkpoint, from its prompts.tsv and layers.tsv.
 right_answers() { # NAME: percent right at the last layer, means of S
-    awk -F '\t' -v name="$1" '
+    awk -F '\t' -v name="${1#step-}" '
         FNR == 1 { file++; next }
         file == 1 && $3 == "with" { set = $1 ~ /-held-out-/; n[set]++; s[set] += $13 }
         file == 2 && $3 == 5 && $2 == "with" { right[$1 ~ /-held-out-/] += $8 == 0 }
         file == 2 && $3 == 5 && $2 == "without" { alone += $11 == 0 }
-        END { printf "    %-9s %8.0f %% %8.0f %% %12.0f %% %12.3f %11.3f\n", name, 100 * right[0] / n[0],
+        END { printf "    step %4d %8.0f %% %8.0f %% %12.0f %% %12.3f %11.3f\n", name, 100 * right[0] / n[0],
                   100 * right[1] / n[1], 100 * alone / (n[0] + n[1]), s[0] / n[0], s[1] / n[1] }' \
         "$out/$1/prompts.tsv" "$out/$1/layers.tsv"
 }
@@ -47,8 +49,8 @@ for run in $runs; do
 done
 
 figure2() { # NAME: the mean of S over all questions with a persona, for each R
-    awk -F '\t' -v name="$1" '$3 == "with" { n++; for (k = 0; k < 5; k++) s[k] += $(9 + k) }
-        END { printf "    %-9s", name; for (k = 0; k < 5; k++) printf "%10.3f", s[k] / n; print "" }' \
+    awk -F '\t' -v name="${1#step-}" '$3 == "with" { n++; for (k = 0; k < 5; k++) s[k] += $(9 + k) }
+        END { printf "    step %4d", name; for (k = 0; k < 5; k++) printf "%10.3f", s[k] / n; print "" }' \
         "$out/$1/prompts.tsv"
 }
 cat <<TEXT
@@ -59,6 +61,26 @@ TEXT
 for run in $runs; do
     figure2 "$run"
 done
+
+folders=
+for run in $runs; do
+    folders="$folders $out/$run"
+done
+# shellcheck disable=SC2086  # words
+"$plens" report --quiet $folders --runs tests/data/demo-runs.tsv --out "$out/report"
+cat <<TEXT
+
+Does a persona raise S, at the last checkpoint? By the paper's definition S without a persona is judged
+against the model's own answer, else both are judged against the same gold:
+                                             difference   95 % interval
+TEXT
+awk -F '\t' '
+    NR == 1 { for (i = 1; i <= NF; i++) column[$i] = i; next }
+    $column["claim"] == "persona" && $column["label"] == "step 3000" {
+        printf "    %-12s %-27s %8.3f   %6.3f to %6.3f   %s\n", $column["task"],
+            $column["gold"] == "data-own" ? "by the paper'"'"'s definition" : "against the same gold",
+            $column["difference"], $column["low"], $column["high"], $column["verdict"] }
+    ' "$out/report/claims.tsv"
 
 lens() { # OPTION…
     "$plens" lens --quiet --model "$model" --text "$question" --persona 'You live in Drumm.' \
@@ -71,12 +93,13 @@ after the end of "$question" (Drumm is the capital of Karsk, a
 country that we made up; nobody from there was ever asked what they celebrate.)
 
 TEXT
-lens --view --positions last:4 | sed 1,3d
-lens --html "$out/lens.html"
+lens --view --color "$color" --positions last:4 | sed 1,3d
+lens --html "$out/lens.html" --positions last:8
 cat <<TEXT
 
 In layer 1 all three say what most would say; then the persona is heard, and the answer found.
 
-    $out/lens.html      this lens at all positions: open it in a browser
-    $plens score --help        for models of your own
+In a browser:  $out/lens.html             this lens, over the whole question
+               $out/report/report.html    Table 1, Figure 2, tests, where answers are formed
+For models of your own: $plens score --help
 TEXT
