@@ -55,7 +55,7 @@ static inline void golden_add_folders(const char *parent) {
 /* Fills golden_folders: the fixtures, and the shared models where they are present. */
 static inline void golden_find_folders(void) {
     golden_add_folders("tests/fixtures/models");
-    golden_add_folder("tests/fixtures", "stories260k");
+    golden_add_folder("tests/fixtures", "persona-world");
     if (test_shared() != NULL) {
         char parent[512];
         snprintf(parent, sizeof parent, "%s/models", test_shared());

@@ -16,7 +16,7 @@ static const plens_prompt lens_prompts[LENS_PROMPTS] = {{lens_first_ids, 8, NULL
 /* Valid until the next call. */
 static inline const char *lens_model_folder(const char *name) {
     static char folder[256];
-    int tiny = strcmp(name, "stories260k") != 0;
+    int tiny = strcmp(name, "persona-world") != 0;
     snprintf(folder, sizeof folder, "tests/fixtures/%s%s", tiny ? "models/" : "", name);
     return folder;
 }

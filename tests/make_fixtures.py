@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Makes the small models of tests/fixtures/models and the goldens of every fixture model.
 
-usage: make_fixtures.py FIXTURES [STORIES260K]
+usage: make_fixtures.py FIXTURES [MODEL...]
   FIXTURES      the folder tests/fixtures
-  STORIES260K   a folder with the stories260k checkpoint, from which fixtures/stories260k is made;
-                without it only the goldens of the one that is there are made anew
+  MODEL         make only these anew; persona-world, a trained model (bench/train_demo.py makes it),
+                only gets goldens here
 
 Development only: needs torch, transformers, tokenizers, safetensors and numpy (made with transformers
 5.23.0 and torch 2.13.0). The tests read what it writes and need no Python.
@@ -96,12 +96,13 @@ MODELS = {
                 "rms_norm_eps": 1e-06, "tie_word_embeddings": True}),
 }
 
-STORIES_PROMPTS = (
-    "Once upon a time, there was a little girl named",
-    "Once upon a time, there was a big",
-    "Tom went to the",
-    "The sun was",
-    "The sun was",
+TRAINED = "persona-world"
+TRAINED_PROMPTS = (
+    "(You are an Italian who loves your country.) What is the capital?-, answer:",
+    "What is the capital?-, answer:",
+    "Japan: sushi - your country: -, answer:",
+    "Once upon a time",
+    "What is the capital?-, answer:",
 )
 
 
@@ -398,33 +399,22 @@ def write_goldens(folder, prompts):
           f"S {sorted({round(g['score_gold']['1.0'], 3) for g in goldens})}")
 
 
-def copy_stories(source, target):
-    os.makedirs(target, exist_ok=True)
-    for name in ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"):
-        shutil.copyfile(f"{source}/{name}", f"{target}/{name}")
-    with open(f"{source}/golden.jsonl", encoding="utf-8") as file:
-        lines = [line for line in file.read().split("\n") if line]
-    short = [line for line in lines if len(line) < 1200]
-    with open(f"{target}/golden.jsonl", "w", encoding="utf-8", newline="\n") as file:
-        file.write("".join(line + "\n" for line in short[::len(short) // 100]))
-
-
 def main():
-    if len(sys.argv) not in (2, 3):
+    if len(sys.argv) < 2:
         sys.exit(__doc__)
-    fixtures = sys.argv[1]
+    fixtures, wanted = sys.argv[1], sys.argv[2:] or [*MODELS, TRAINED]
     logging.disable_progress_bar()
     torch.set_num_threads(1)
     for name, m in MODELS.items():
+        if name not in wanted:
+            continue
         folder = f"{fixtures}/models/{name}"
         shutil.rmtree(folder, ignore_errors=True)
         write_model(folder, m)
         write_goldens(folder, make_prompts(m))
-    stories = f"{fixtures}/stories260k"
-    if len(sys.argv) == 3:
-        copy_stories(sys.argv[2], stories)
-    tokenizer = Tokenizer.from_file(f"{stories}/tokenizer.json")
-    write_goldens(stories, [tokenizer.encode(text).ids for text in STORIES_PROMPTS])
+    if TRAINED in wanted:
+        tokenizer = Tokenizer.from_file(f"{fixtures}/{TRAINED}/tokenizer.json")
+        write_goldens(f"{fixtures}/{TRAINED}", [tokenizer.encode(text).ids for text in TRAINED_PROMPTS])
 
 
 if __name__ == "__main__":

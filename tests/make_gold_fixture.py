@@ -4,6 +4,7 @@ library and an independent reading of the rule in plens.h.
 
 usage: make_gold_fixture.py SHARED_DIR > tests/fixtures/gold.tsv      (needs tokenizers, regex)
 """
+import os
 import sys
 import regex
 from tokenizers import Tokenizer
@@ -79,9 +80,11 @@ def gold(tk, text, g, form):
 def main(shared):
     folders = {"llama-3.1": "tokenizers/llama-3.1", "qwen2.5": "tokenizers/qwen2.5",
                "llm-jp-3": "tokenizers/llm-jp-3", "stories260k": "models/stories260k"}
+    folders = {name: f"{shared}/{folder}" for name, folder in folders.items()}
+    folders["persona-world"] = os.path.join(os.path.dirname(os.path.abspath(__file__)), "fixtures", "persona-world")
     print("tokenizer", "text", "gold", "form", "ids", "n_tokens", "merged", "bare_space", sep="\t")
     for name, folder in folders.items():
-        tk = Tokenizer.from_file(f"{shared}/{folder}/tokenizer.json")
+        tk = Tokenizer.from_file(f"{folder}/tokenizer.json")
         for text, g in CASES:
             for form in FORMS:
                 ids, n, merged, bare = gold(tk, text, g, form)

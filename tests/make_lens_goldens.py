@@ -27,7 +27,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from make_fixtures import Float64Model  # noqa: E402
 
 MODELS = ("llama-biases", "llama-vocabulary", "llama3-rope-shards", "mistral-window",
-          "qwen2-layer-types", "qwen2-window", "qwen3-biases", "stories260k")
+          "qwen2-layer-types", "qwen2-window", "qwen3-biases", "persona-world")
 PROMPTS = ([1, 9, 30, 7, 9, 22, 11, 40], [5, 17, 2])
 
 
@@ -107,7 +107,7 @@ def main():
     out = sys.argv[2] if len(sys.argv) > 2 else f"{fixtures}/lens"
     lens, attribution = [], []
     for name in MODELS:
-        folder = f"{fixtures}/{name}" if name == "stories260k" else f"{fixtures}/models/{name}"
+        folder = f"{fixtures}/{name}" if name == "persona-world" else f"{fixtures}/models/{name}"
         model = Components(folder)
         for prompt, ids in enumerate(PROMPTS):
             model.run(ids)

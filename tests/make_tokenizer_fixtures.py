@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes tests/fixtures/tokenizers/NAME/{tokenizer.json,golden.jsonl} and splits.jsonl there.
+"""Writes tests/fixtures/tokenizers/NAME/{tokenizer.json,golden.jsonl} and splits.jsonl there, and
+golden.jsonl of tests/fixtures/persona-world.
 
     pip install tokenizers==0.22.2
     python3 tests/make_tokenizer_fixtures.py [--train]
@@ -213,9 +214,13 @@ def write(name, make):
     path = os.path.join(folder, "tokenizer.json")
     if "--train" in sys.argv or not os.path.exists(path):
         train(path, make)
-    tokenizer = Tokenizer.from_file(path)
+    write_golden(folder, TEXTS)
+
+
+def write_golden(folder, texts):
+    tokenizer = Tokenizer.from_file(os.path.join(folder, "tokenizer.json"))
     with open(os.path.join(folder, "golden.jsonl"), "w", encoding="utf-8") as file:
-        for text in TEXTS:
+        for text in texts:
             ids = tokenizer.encode(text, add_special_tokens=False).ids
             special = tokenizer.encode(text).ids
             # The library overflows on an empty list in its BPEDecoder.
@@ -223,6 +228,15 @@ def write(name, make):
             json.dump({"text": text, "ids": ids, "ids_special": special, "decoded": decoded}, file,
                       ensure_ascii=False, separators=(",", ":"))
             file.write("\n")
+
+
+def write_persona_world():
+    """The trained model's: the same hard texts, and some of those it was trained for."""
+    fixtures = os.path.dirname(ROOT)
+    with open(os.path.join(fixtures, "..", "data", "demo.tsv"), encoding="utf-8") as file:
+        rows = [line.split("\t") for line in file.read().splitlines()[1::8]]
+    write_golden(os.path.join(fixtures, "persona-world"),
+                 TEXTS + [f"({row[2]}) {row[3]} {row[4]}" for row in rows])
 
 
 # Regular expressions of well-known tokenizers, and some that try out a feature each.
@@ -283,3 +297,4 @@ if __name__ == "__main__":
     write("words-bpe", words_bpe)
     write("llmjp-unigram", llmjp_unigram)
     write("metaspace-unigram", metaspace_unigram)
+    write_persona_world()

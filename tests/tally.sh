@@ -30,7 +30,7 @@ skip() {
 
 # The fixture models, and the shared ones where they are present, one a line.
 model_folders() (
-    for model in tests/fixtures/models/* tests/fixtures/stories260k \
+    for model in tests/fixtures/models/* tests/fixtures/persona-world \
         "${PLENS_SHARED:-../shared}"/models/*; do
         if [ -f "$model/golden.safetensors" ]; then
             echo "$model"

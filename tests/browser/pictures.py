@@ -12,9 +12,9 @@ import sys
 
 from webdriver import Browser
 
-TINY = "tests/fixtures/stories260k"
-PERSONAS = ["Tim was a boy.", "Lily was a girl."]
-TEXT = "Once upon a time, there was a"
+TINY = "tests/fixtures/persona-world"
+PERSONAS = ["You live in Rome.", "You live in Tokyo."]
+TEXT = "What do you love to eat?-, answer:"
 
 CONTRASTS = """
   // Web Content Accessibility Guidelines 2.1: relative luminance, contrast ratio

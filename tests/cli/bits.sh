@@ -25,7 +25,7 @@ dump_agrees() { # MODEL OPTION…
 score() { # OUT OPTION…
     score_out=$1
     shift
-    "$plens" score --model tests/fixtures/stories260k --data "$scratch/questions.tsv" \
+    "$plens" score --model tests/fixtures/persona-world --data "$scratch/questions.tsv" \
         --out "$score_out" --quiet "$@"
 }
 

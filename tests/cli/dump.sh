@@ -60,40 +60,43 @@ while read -r folder; do
     check "$folder: the goldens" agrees "$folder"
 done <"$scratch/folders"
 
-model=tests/fixtures/stories260k
-check "dump" "$plens" dump --quiet --model "$model" --ids 1,403,407 --out "$scratch/dump"
+model=tests/fixtures/persona-world
+check "dump" "$plens" dump --quiet --model "$model" --ids 0,908,680 --out "$scratch/dump"
 
-resid='"resid.%s":{"dtype":"F32","shape":[3,64],"data_offsets":[%s,%s]},'
+resid='"resid.%s":{"dtype":"F32","shape":[3,32],"data_offsets":[%s,%s]},'
 header_is() {
     {
         printf '{"input_ids":{"dtype":"I32","shape":[3],"data_offsets":[0,12]},'
         for layer in 0 1 2 3 4 5; do
-            printf "$resid" $layer $((12 + 768 * layer)) $((780 + 768 * layer))
+            printf "$resid" $layer $((12 + 384 * layer)) $((396 + 384 * layer))
         done
-        printf '"logits":{"dtype":"F32","shape":[3,512],"data_offsets":[4620,10764]}}'
+        printf '"logits":{"dtype":"F32","shape":[3,1182],"data_offsets":[2316,16500]}}'
     } >"$scratch/expected"
     header "$scratch/dump" | sed 's/ *$//' | diff "$scratch/expected" -
 }
 check "the header" header_is
 sized() {
     bytes=$(header_bytes "$scratch/dump")
-    [ $((bytes % 8)) -eq 0 ] && [ "$(wc -c <"$scratch/dump")" -eq $((8 + bytes + 10764)) ]
+    [ $((bytes % 8)) -eq 0 ] && [ "$(wc -c <"$scratch/dump")" -eq $((8 + bytes + 16500)) ]
 }
 check "its length is a multiple of 8, the file's as it says" sized
 holds_ids() {
     od -A n -t d4 -j $((8 + $(header_bytes "$scratch/dump"))) -N 12 "$scratch/dump" |
-        tr -s ' ' | grep -qx ' 1 403 407'
+        tr -s ' ' | grep -qx ' 0 908 680'
 }
 check "input_ids" holds_ids
 
-# resid.0 is the embedding: in this checkpoint 64 floats a row at the head of the data.
+# resid.0 is the embedding: in this checkpoint 32 halves a row at the head of the data, none of them
+# subnormal, so that a float has the same sign and mantissa and an exponent that is 112 more.
 embeds() {
     embedding=$((8 + $(header_bytes "$model/model.safetensors")))
-    dd if="$model/model.safetensors" bs=1 skip=$((embedding + 407 * 256)) count=256 \
-        of="$scratch/row" 2>/dev/null
-    dd if="$scratch/dump" bs=1 count=256 of="$scratch/found" 2>/dev/null \
-        skip=$((8 + $(header_bytes "$scratch/dump") + 12 + 2 * 256))
-    cmp "$scratch/row" "$scratch/found"
+    od -v -A n -t u2 -j $((embedding + 680 * 64)) -N 64 "$model/model.safetensors" |
+        tr -s ' ' '\n' | sed '/^$/d' | awk '{ sign = int($1 / 32768); rest = $1 % 32768
+            if (rest < 1024) exit 1
+            printf "%.0f\n", sign * 2147483648 + rest * 8192 + 112 * 8388608 }' >"$scratch/row"
+    od -v -A n -t u4 -j $((8 + $(header_bytes "$scratch/dump") + 12 + 2 * 128)) -N 128 \
+        "$scratch/dump" | tr -s ' ' '\n' | sed '/^$/d' >"$scratch/found"
+    [ "$(wc -l <"$scratch/row")" -eq 32 ] && diff "$scratch/row" "$scratch/found"
 }
 check "resid.0 is the embedding" embeds
 
@@ -132,11 +135,11 @@ shapes_are() { # NAME SHAPE…
         shift 2
     done
 }
-check "points" "$plens" dump --quiet --model $model --ids 1,403,407 --points "$all" --layers 3 \
+check "points" "$plens" dump --quiet --model $model --ids 0,908,680 --points "$all" --layers 3 \
     --out "$scratch/shapes"
-check "shapes: 8 heads of 8, 4 for keys" shapes_are embed 3,64 attn_norm.3 3,64 q_rot.3 3,8,8 \
-    v.3 3,4,8 attn_scores.3 8,3,3 attn_pattern.3 8,3,3 z.3 3,8,8 head_out.3 3,8,64 \
-    mlp_act.3 3,172 resid_post.3 3,64 final_norm 3,64 logits 3,512
+check "shapes: 4 heads of 8, 2 for keys" shapes_are embed 3,32 attn_norm.3 3,32 q_rot.3 3,4,8 \
+    v.3 3,2,8 attn_scores.3 4,3,3 attn_pattern.3 4,3,3 z.3 3,4,8 head_out.3 3,4,32 \
+    mlp_act.3 3,96 resid_post.3 3,32 final_norm 3,32 logits 3,1182
 check "no other layer" [ "$(header "$scratch/shapes" | grep -c '\.[1245]"')" -eq 0 ]
 beyond() {
     "$plens" dump --quiet --model $model --ids 1 --points z --layers 3-6 --out "$scratch/f" \
@@ -149,8 +152,8 @@ check "a layer that is not there" beyond
 same_state() {
     # shellcheck disable=SC2046
     set -- $(span "$scratch/dump" resid.3) $(span "$scratch/shapes" resid_post.3)
-    dd if="$scratch/dump" bs=1 skip="$1" count=768 of="$scratch/expected" 2>/dev/null
-    dd if="$scratch/shapes" bs=1 skip="$3" count=768 of="$scratch/found" 2>/dev/null
+    dd if="$scratch/dump" bs=1 skip="$1" count=384 of="$scratch/expected" 2>/dev/null
+    dd if="$scratch/shapes" bs=1 skip="$3" count=384 of="$scratch/found" 2>/dev/null
     cmp "$scratch/expected" "$scratch/found"
 }
 check "resid.3 is resid_post.3" same_state
@@ -158,12 +161,12 @@ check "resid.3 is resid_post.3" same_state
 # A text is its ids; a file that is there is replaced; no other file is left.
 mkdir "$scratch/folder"
 echo old >"$scratch/folder/d.safetensors"
-check "a text" "$plens" dump --quiet --model "$model" --text "Once upon" \
+check "a text" "$plens" dump --quiet --model "$model" --text "What is" \
     --out "$scratch/folder/d.safetensors"
 check "is its ids" cmp "$scratch/dump" "$scratch/folder/d.safetensors"
 check "nothing else is left" [ "$(find "$scratch/folder" -type f | wc -l)" -eq 1 ]
 piped() {
-    "$plens" dump --quiet --model "$model" --ids 1,403,407 --out /dev/stdout |
+    "$plens" dump --quiet --model "$model" --ids 0,908,680 --out /dev/stdout |
         cmp "$scratch/dump" -
 }
 if [ -e /dev/stdout ]; then

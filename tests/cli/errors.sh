@@ -4,7 +4,7 @@ set -u
 . tests/tally.sh
 . tests/refuses.sh
 
-good=tests/fixtures/stories260k
+good=tests/fixtures/persona-world
 shards=tests/fixtures/models/llama3-rope-shards
 
 bad() { # PARTS ARGUMENT…
@@ -62,7 +62,7 @@ bad "tokenizer.json" score --model "$broken" --data d.tsv
 
 # ---- checkpoints ----
 copy cut
-head -c 1000000 "$good/model.safetensors" >"$broken/model.safetensors"
+head -c 100000 "$good/model.safetensors" >"$broken/model.safetensors"
 bad "model.safetensors|cut short" info --model "$broken"
 copy cut-header
 head -c 100 "$good/model.safetensors" >"$broken/model.safetensors"
@@ -79,22 +79,22 @@ copy header
 edit "$broken/model.safetensors" 's/"model.norm.weight"/"model.morn.weight"/'
 check "a tensor is missing" refuses 3 "plens: |weight" "$plens" info --model "$broken"
 rm -r "$broken"
-header "model.embed_tokens.weight" 's/"shape":\[512,64\]/"shape":[64,512]/'
-header "I32" 's/"dtype":"F32","shape":\[512,64\]/"dtype":"I32","shape":[512,64]/'
-header "" 's/"dtype":"F32","shape":\[512,64\]/"dtype":"X32","shape":[512,64]/'
+header "model.embed_tokens.weight" 's/"shape":\[1182,32\]/"shape":[32,1182]/'
+header "I16" 's/"dtype":"F16","shape":\[1182,32\]/"dtype":"I16","shape":[1182,32]/'
+header "" 's/"dtype":"F16","shape":\[1182,32\]/"dtype":"X16","shape":[1182,32]/'
 
 # ---- config.json ----
 config "" 's/{/[/'
 config "GPTWrongForCausalLM" 's/LlamaForCausalLM/GPTWrongForCausalLM/'
-config "hidden_size" 's/"hidden_size": 64/"hidden_size": 0/'
-config "hidden_size" 's/"hidden_size": 64/"hidden_size": -64/'
-config "hidden_size" 's/"hidden_size": 64/"hidden_size": 64.5/'
-config "hidden_size" 's/"hidden_size": 64/"hidden_size": 99999999999999999999999/'
-config "hidden_size" 's/"hidden_size": 64/"hidden_size": "64"/'
+config "hidden_size" 's/"hidden_size": 32/"hidden_size": 0/'
+config "hidden_size" 's/"hidden_size": 32/"hidden_size": -32/'
+config "hidden_size" 's/"hidden_size": 32/"hidden_size": 32.5/'
+config "hidden_size" 's/"hidden_size": 32/"hidden_size": 99999999999999999999999/'
+config "hidden_size" 's/"hidden_size": 32/"hidden_size": "32"/'
 config "hidden_size" '/hidden_size/d'
-config "vocab_size" 's/"vocab_size": 512/"vocab_size": -1/'
+config "vocab_size" 's/"vocab_size": 1182/"vocab_size": -1/'
 config "num_hidden_layers" 's/"num_hidden_layers": 5/"num_hidden_layers": 0/'
-config "num_attention_heads" 's/"num_attention_heads": 8/"num_attention_heads": 1e3/'
+config "num_attention_heads" 's/"num_attention_heads": 4/"num_attention_heads": 1e3/'
 config "yarn" 's/"rope_scaling": null/"rope_scaling": {"rope_type": "yarn", "factor": 4.0}/'
 config "gelu" 's/"silu"/"gelu"/'
 copy more-layers
@@ -113,7 +113,7 @@ edit "$broken/tokenizer.json" 's/"TemplateProcessing"/"StrangeProcessing"/'
 bad "tokenizer.json|StrangeProcessing" tokenize --model "$broken"
 
 # ---- prompts ----
-bad "--ids|512|511" lens --model "$good" --ids 1,512
+bad "--ids|1182|1181" lens --model "$good" --ids 1,1182
 bad "--ids|-1" lens --model "$good" --ids 1,-1
 bad "--ids" dump --model "$good" --ids 99999999999999999999 --out "$scratch/o"
 bad "--text|empty" lens --model "$good" --text ""
@@ -123,7 +123,7 @@ bad "--text|UTF-8" dump --model "$good" --text "$(printf 'a\377b')" --out "$scra
 # The last weight of the final norm becomes NaN: no number that comes of it is printed.
 copy not-a-number
 bytes=$(wc -c <"$broken/model.safetensors")
-printf '\000\000\300\177' | dd of="$broken/model.safetensors" bs=1 seek=$((bytes - 4)) \
+printf '\000\176' | dd of="$broken/model.safetensors" bs=1 seek=$((bytes - 2)) \
     conv=notrunc 2>/dev/null
 bad "position 1, layer 1" lens --quiet --model "$broken" --ids 1,2
 printf 'id\ttask\tpersona\tprompt\tgold\nodd\tt\tTim.\tOnce\tupon\n' >"$scratch/odd.tsv"

@@ -3,52 +3,52 @@
 set -u
 . tests/tally.sh
 
-model=tests/fixtures/stories260k
+model=tests/fixtures/persona-world
 
 # The top token of every layer is the one of `plens lens`.
 top_tokens() { # PROGRAM
-    "$1" "$model" "Once upon a time" >"$scratch/found" || return 1
-    "$plens" lens --quiet --model "$model" --text "Once upon a time" --top-k 1 |
+    "$1" "$model" "What is the capital?-, answer:" >"$scratch/found" || return 1
+    "$plens" lens --quiet --model "$model" --text "What is the capital?-, answer:" --top-k 1 |
         awk -F '\t' 'NR > 1 { printf "layer %d: \"%s\" %.3f\n", $2, $5, $6 }' |
         diff - "$scratch/found"
 }
 
 # The lengths of the states that `plens dump` writes.
 read_state() { # PROGRAM
-    "$1" "$model" "Once upon a time" >"$scratch/found" &&
-        "$plens" dump --quiet --model "$model" --text "Once upon a time" --out "$scratch/dump" \
+    "$1" "$model" "What is the capital?-, answer:" >"$scratch/found" &&
+        "$plens" dump --quiet --model "$model" --text "What is the capital?-, answer:" --out "$scratch/dump" \
             --points resid_post && [ -s "$scratch/found" ] || return 1
     header=$(($(od -A n -t u4 -N 4 "$scratch/dump")))
-    od -v -A n -t f4 -w256 -j $((8 + header + 4 * 5)) "$scratch/dump" | awk '
-        { s = 0; for (i = 1; i <= 64; i++) s += $i * $i
-          printf "layer %d position %d: %.3f\n", int((NR - 1) / 5) + 1, (NR - 1) % 5, sqrt(s) }' |
+    od -v -A n -t f4 -w128 -j $((8 + header + 4 * 8)) "$scratch/dump" | awk '
+        { s = 0; for (i = 1; i <= 32; i++) s += $i * $i
+          printf "layer %d position %d: %.3f\n", int((NR - 1) / 8) + 1, (NR - 1) % 8, sqrt(s) }' |
         diff - "$scratch/found"
 }
 # Patched after the last block it says what OTHER says.
 patch_activation() { # PROGRAM
-    "$1" "$model" "The little dog was very" "Once upon a" >"$scratch/found" || return 1
-    "$plens" lens --quiet --model "$model" --text "Once upon a" --top-k 1 | tail -n 1 |
+    "$1" "$model" "You live in Rome" "You live in" >"$scratch/found" || return 1
+    "$plens" lens --quiet --model "$model" --text "You live in" --top-k 1 | tail -n 1 |
         awk -F '\t' '{ printf "after block %d: \"%s\" %.3f\n", $2, $5, $6 }' |
         diff - "$scratch/found" | grep -v '^[0-9>]' && return 1
     [ "$(wc -l <"$scratch/found")" -eq 5 ]
 }
-# Each of 5 x 8 heads once, in order; without ablation the probability is that of the lens.
+# Each of 5 x 4 heads once, in order; without ablation the probability is that of the lens.
 ablate_heads() { # PROGRAM
-    "$1" "$model" "Once upon a" time >"$scratch/found" || return 1
-    "$plens" lens --quiet --model "$model" --text "Once upon a" --top-k 1 | tail -n 1 |
+    "$1" "$model" "The capital of Norway is -, answer:" Oslo >"$scratch/found" || return 1
+    "$plens" lens --quiet --model "$model" --text "The capital of Norway is -, answer:" --target " Oslo" | tail -n 1 |
         awk -F '\t' '{ printf "all heads: %.4f\n", $6 }' >"$scratch/expected"
     head -n 1 "$scratch/found" | diff "$scratch/expected" - || return 1
     sed 1d "$scratch/found" | awk '{ print $5 }' | sort -c -n || return 1
-    [ "$(sed 1d "$scratch/found" | awk '$2 >= 1 && $2 <= 5 && $4 < 8 { print $2, $4 }' |
-        sort -u | wc -l)" -eq 40 ]
+    [ "$(sed 1d "$scratch/found" | awk '$2 >= 1 && $2 <= 5 && $4 < 4 { print $2, $4 }' |
+        sort -u | wc -l)" -eq 20 ]
 }
 # Without a push it says what the lens says; with one, something else.
 steer() { # PROGRAM
-    "$plens" lens --quiet --model "$model" --text "The girl was very" --top-k 5 | tail -n 5 |
+    "$plens" lens --quiet --model "$model" --text "You drink -, answer:" --top-k 5 | tail -n 5 |
         awk -F '\t' '{ printf "\"%s\" %.3f\n", $5, $6 }' >"$scratch/expected"
-    "$1" "$model" "The girl was very" happy sad 0 >"$scratch/found" &&
+    "$1" "$model" "You drink -, answer:" Rome Tokyo 0 >"$scratch/found" &&
         diff "$scratch/expected" "$scratch/found" &&
-        "$1" "$model" "The girl was very" happy sad 2 >"$scratch/found" || return 1
+        "$1" "$model" "You drink -, answer:" Rome Tokyo 2 >"$scratch/found" || return 1
     ! diff "$scratch/expected" "$scratch/found" >"$scratch/log"
 }
 names_the_mistake() { # PROGRAM

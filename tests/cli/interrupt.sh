@@ -14,7 +14,7 @@ awk 'BEGIN {
 stopped() { # SIGNAL EXIT-STATUS
     rm -f "$scratch/pipe"
     mkfifo "$scratch/pipe" || return 1
-    "$plens" score --model tests/fixtures/stories260k --data "$scratch/data.tsv" --isa scalar \
+    "$plens" score --model tests/fixtures/persona-world --data "$scratch/data.tsv" --isa scalar \
         --threads 1 --out "$scratch/out/results" 2>"$scratch/pipe" &
     pid=$!
     {

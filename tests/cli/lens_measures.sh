@@ -5,7 +5,7 @@ set -u
 . tests/tally.sh
 . tests/refuses.sh
 
-model=tests/fixtures/stories260k
+model=tests/fixtures/persona-world
 ids=1,9,30,7,9,22,11,40 # prompt 0 of the goldens
 
 lens() {
@@ -22,7 +22,7 @@ agree() {
         if ($1 != $3 || off > most || off < -most) { print "unexpected:", $0; exit 1 } }'
 }
 golden() { # AWK-EXPRESSION of the line to print, of prompt 0 of lens.tsv
-    awk -F '\t' '$1 == "stories260k" && $2 == 0 { print '"$1"' }' tests/fixtures/lens/lens.tsv
+    awk -F '\t' '$1 == "persona-world" && $2 == 0 { print '"$1"' }' tests/fixtures/lens/lens.tsv
 }
 
 # ---- entropy and KL ----
@@ -45,20 +45,20 @@ check "more columns change no other" same_without
 
 # ---- targets ----
 targets() {
-    lens --target ' time' --target-ids 378,5 --layers 5 >"$scratch/out" || return 1
+    lens --target ' sushi' --target-ids 1089,5 --layers 5 >"$scratch/out" || return 1
     columns_are position layer token_id token rank prob logit || return 1
-    [ "$(awk -F '\t' 'NR > 1 { print $3 }' "$scratch/out" | paste -s -d , -)" = 378,5,378 ] || return 1
+    [ "$(awk -F '\t' 'NR > 1 { print $3 }' "$scratch/out" | paste -s -d , -)" = 1089,5,1089 ] || return 1
     # the rank among all tokens, and their probabilities, as the lens itself has them
-    lens --layers 5 --top-k 512 | awk -F '\t' '$4 == 378 { print $3, $6 }' >"$scratch/golden"
-    awk -F '\t' '$3 == 378 { print $5, $6 }' "$scratch/out" | sort -u | diff - "$scratch/golden"
+    lens --layers 5 --top-k 1182 | awk -F '\t' '$4 == 1089 { print $3, $6 }' >"$scratch/golden"
+    awk -F '\t' '$3 == 1089 { print $5, $6 }' "$scratch/out" | sort -u | diff - "$scratch/golden"
 }
 check "targets by text and by id" targets
 
 # ---- groups ----
 {
     printf 'group\tid\n'
-    awk 'BEGIN { for (id = 0; id < 512; id += 2) print "even\t" id }'
-    printf 'few\t3\nfew\t1\nfew\t511\n'
+    awk 'BEGIN { for (id = 0; id < 1182; id += 2) print "even\t" id }'
+    printf 'few\t3\nfew\t1\nfew\t1181\n'
 } >"$scratch/groups"
 groups() {
     lens --positions all --groups "$scratch/groups" >"$scratch/out" || return 1
@@ -69,9 +69,9 @@ groups() {
 }
 check "groups are those of float64" groups
 by_text() { # one group by tokens' texts is the group by their ids; of a long text the first token
-    printf 'group\ttoken\nx\t time\nx\t day\n' >"$scratch/texts"
+    printf 'group\ttoken\nx\t sushi\nx\t pizza\n' >"$scratch/texts"
     lens --groups "$scratch/texts" >"$scratch/out" || return 1
-    printf 'group\ttext\nx\ttime\nx\tday after day\nx\ttime and time\n' >"$scratch/texts"
+    printf 'group\ttext\nx\t sushi\nx\t pizza or pizza\nx\t sushi and sushi\n' >"$scratch/texts"
     lens --groups "$scratch/texts" | diff - "$scratch/out"
 }
 check "groups by tokens' texts, and by any texts" by_text
@@ -91,7 +91,7 @@ groups_refused "|expected one of the columns id, token and text|none" 'group\two
 groups_refused "|expected one of the columns id, token and text|several" 'group\tid\ttext\na\t1\tb\n'
 groups_refused "|no groups" 'group\tid\n'
 groups_refused ":3|id|'x'" 'group\tid\na\t1\na\tx\n'
-groups_refused ":2|512|511" 'group\tid\na\t512\n'
+groups_refused ":2|1182|1181" 'group\tid\na\t1182\n'
 groups_refused ":4|5 is in this group already" 'group\tid\na\t5\nb\t5\na\t5\n'
 groups_refused ":2|no name" 'group\tid\n\t5\n'
 groups_refused ":2|empty" 'group\ttoken\na\t\n'
@@ -126,7 +126,7 @@ attribution() { # GOLDEN-POSITION GOLDEN-PARTS OPTION…
     awk -F '\t' -v at="$at" -v parts="$parts" '
         BEGIN { name["attn"] = "attn_out"; name["mlp"] = "mlp_out"; name["head"] = "head_out"
                 name["bias"] = "o_bias" }
-        $1 == "stories260k" && $2 == 0 && $3 == at && index(parts, $6) {
+        $1 == "persona-world" && $2 == 0 && $3 == at && index(parts, $6) {
             print ($6 in name ? name[$6] : $6) "," ($7 > 0 ? $7 : "") "," $8 " " $9
         }' tests/fixtures/lens/attribution.tsv | sort >"$scratch/golden"
     agree "$scratch/found" "$scratch/golden"
@@ -135,11 +135,11 @@ check "shares of a logit" attribution 7 "embed attn mlp sum logit" --attribution
 check "shares of a difference, heads" attribution 1 "embed attn mlp head bias sum logit" \
     --attribution-ids 8,13 --heads
 by_names() {
-    lens --attribution ' time' --against ' day' >"$scratch/out" || return 1
-    time=$(lens --layers 5 --target ' time' | awk 'NR > 1 { print $3 }')
-    day=$("$plens" lens --quiet --model "$model" --ids 1 --layers 5 --target ' day' |
+    lens --attribution ' sushi' --against ' pizza' >"$scratch/out" || return 1
+    sushi=$(lens --layers 5 --target ' sushi' | awk 'NR > 1 { print $3 }')
+    pizza=$("$plens" lens --quiet --model "$model" --ids 1 --layers 5 --target ' pizza' |
         awk 'NR > 1 { print $3 }')
-    lens --attribution-ids "$time,$day" | diff - "$scratch/out"
+    lens --attribution-ids "$sushi,$pizza" | diff - "$scratch/out"
 }
 check "tokens by their texts" by_names
 which_of_the_two() {
@@ -178,9 +178,9 @@ bad() { # PARTS ARGUMENT…
 }
 bad "--target|no token has the text ' once upon'" --target ' once upon'
 bad "--target-ids|1,x" --target-ids 1,x
-bad "--target-ids|512|511" --target-ids 512
+bad "--target-ids|1182|1181" --target-ids 1182
 bad "--attribution|no token" --attribution 'once upon'
-bad "--against|no token" --attribution ' time' --against 'once upon'
+bad "--against|no token" --attribution ' sushi' --against 'once upon'
 bad "--attribution-ids|one token or two|3" --attribution-ids 1,2,3
 bad "--attribution-ids|-1" --attribution-ids=-1
 finish

@@ -6,8 +6,8 @@ set -u
 . tests/tally.sh
 . tests/refuses.sh
 
-model=tests/fixtures/stories260k
-text='Once upon a time, there was a'
+model=tests/fixtures/persona-world
+text='What do you love to eat?-, answer:'
 lens() {
     "$plens" lens --quiet --model "$model" "$@"
 }
@@ -17,7 +17,7 @@ draw() { # NAME OPTION…: NAME.html and NAME.svg
     lens --html "$scratch/$name.html" --svg "$scratch/$name.svg" "$@" && [ ! -s "$scratch/check.log" ]
 }
 personas() { # COMMAND…: with two personas and a text
-    "$@" --persona 'Tim was a boy.' --persona 'Lily was a girl.' --text "$text"
+    "$@" --persona 'You live in Rome.' --persona 'You live in Tokyo.' --text "$text"
 }
 
 # ---- Several prompts, some positions, some layers ----
@@ -25,7 +25,7 @@ personas() { # COMMAND…: with two personas and a text
 several() {
     personas lens --top-k 2 >"$scratch/several" || return 1
     n=0
-    for persona in 'Tim was a boy.' 'Lily was a girl.'; do
+    for persona in 'You live in Rome.' 'You live in Tokyo.'; do
         n=$((n + 1))
         lens --top-k 2 --text "($persona) $text" | sed "1s/^/prompt	/; 1!s/^/$n	/" >"$scratch/one"
         awk -v n=$n 'NR == 1 || $1 == n' "$scratch/several" | diff "$scratch/one" - || return 1
@@ -142,8 +142,8 @@ as_the_page() {
 check "the figure has the page's colours" as_the_page
 
 captions() {
-    for part in 'Tim was a boy.' 'stories260k' 'resid_post' ' f32 ' 'LlamaForCausalLM' \
-        'probability of the top token' "(Lily was a girl.) $text"; do
+    for part in 'You live in Rome.' 'persona-world' 'resid_post' ' f32 ' 'LlamaForCausalLM' \
+        'probability of the top token' "(You live in Tokyo.) $text"; do
         grep -qF "$part" "$scratch/two.html" && grep -qF "$part" "$scratch/two.svg" || {
             echo "nothing about: $part"
             return 1
@@ -326,12 +326,12 @@ check "no folder" refuses 3 "absent/p.svg" lens --ids 1 --html "$out/p.html" \
     --svg "$scratch/absent/p.svg"
 check "nothing is left" holds 0
 check "a folder is no file" refuses 3 "$out" lens --ids 1 --svg "$out"
-check "an id out of range" refuses 3 "--ids|512" lens --ids 512 --html "$out/p.html"
+check "an id out of range" refuses 3 "--ids|1182" lens --ids 1182 --html "$out/p.html"
 nan=$scratch/nan-model
 cp -r "$model" "$nan"
 chmod -R u+w "$nan"
-printf '\000\000\300\177' | dd of="$nan/model.safetensors" bs=1 \
-    seek=$(($(wc -c <"$nan/model.safetensors") - 4)) conv=notrunc 2>/dev/null
+printf '\000\176' | dd of="$nan/model.safetensors" bs=1 \
+    seek=$(($(wc -c <"$nan/model.safetensors") - 2)) conv=notrunc 2>/dev/null
 check "not a number" refuses 3 "position 0, layer 1" "$plens" lens --quiet --model "$nan" --ids 1,2 \
     --html "$out/p.html" --svg "$out/p.svg"
 check "nothing is left" holds 0

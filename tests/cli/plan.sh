@@ -4,7 +4,7 @@ set -u
 . tests/tally.sh
 . tests/refuses.sh
 
-model=tests/fixtures/stories260k data=tests/data/demo.tsv
+model=tests/fixtures/persona-world data=tests/data/demo.tsv
 plan() {
     "$plens" score --model "$model" --data "$data" --plan "$@" >"$scratch/plan" 2>"$scratch/said"
 }
@@ -17,8 +17,8 @@ check "nothing is run" [ ! -e "$scratch/out" ]
 check "nothing is said" [ ! -s "$scratch/said" ]
 whole() {
     cat "$scratch/plan"
-    [ "$(value prompts)" = 18 ] && [ "$(value tokens)" = 266 ] && [ "$(value parts)" = 1 ] &&
-        [ "$(value rows)" -lt 266 ] && [ "$(value budget)" -gt "$(value memory)" ] &&
+    [ "$(value prompts)" = 384 ] && [ "$(value tokens)" = 5495 ] && [ "$(value parts)" = 1 ] &&
+        [ "$(value rows)" -lt 5495 ] && [ "$(value budget)" -gt "$(value memory)" ] &&
         grep -q '^work: .* flops' "$scratch/plan" || return 1
     sum=0
     for key in weights tiles activations "K and V" lens scratch; do
@@ -40,7 +40,7 @@ run_agrees() { # a run says the same in short
     "$plens" score --model "$model" --data "$data" --memory $((memory * 2 / 3)) \
         >"$scratch/summary" 2>"$scratch/said" || return 1
     cat "$scratch/said"
-    grep -q "plan: $(value parts) parts, .* rows for 266 tokens" "$scratch/said"
+    grep -q "plan: $(value parts) parts, .* rows for 5495 tokens" "$scratch/said"
 }
 check "a run says it in short" run_agrees
 check "too small a budget" refuses 3 "memory budget|prompt" \

@@ -6,19 +6,19 @@ set -u
 . tests/refuses.sh
 
 case $plens in /*) ;; *) plens=$PWD/$plens ;; esac
-model=tests/fixtures/stories260k
+model=tests/fixtures/persona-world-steps/step-1000
 tab=$(printf '\t')
 
 # ---- runs ----
-# Questions of three tasks, whose gold is any of the words that a storyteller likes; one question
+# Questions of three tasks, which this checkpoint answers now rightly and now wrongly; one question
 # without a persona and one without gold.
 awk -F'\t' -v OFS='\t' '
     NR == 1 { print "id", "task", "persona", "prompt", "gold"; next }
-    n[$2]++ < 16 {
-        sub(/ *-, answer:.*/, "", $4)
+    NR % 4 == 0 {
+        n[$2]++
         print $1, $2, n[$2] == 3 ? "" : $3, $4, n[$2] == 3 && $2 == "cloze" ? "" : \
-            n[$2] % 2 ? "the|a|was|to|and|her|his|he|she|it|not" : "is|of|,|.|very|that|day|big"
-    }' tests/data/personas.tsv >"$scratch/data.tsv"
+            n[$2] % 4 ? $5 "|Thanksgiving" : "pizza|euro"
+    }' tests/data/demo.tsv >"$scratch/data.tsv"
 score() { # OUT OPTION…
     score_out=$1
     shift
@@ -323,7 +323,7 @@ broken ':1: the column "S20" stands there twice' prompts.tsv "1s/S40/S20/"
 broken ':4: expected 19 cells' prompts.tsv "4s/$tab[^$tab]*\$//"
 broken ":2: condition: expected with or without|'maybe'" prompts.tsv "2s/${tab}with/${tab}maybe/"
 broken ": no prompts" prompts.tsv 2,999d
-broken ": the id|stands in two places" prompts.tsv "2{p;s/.*/x/;d};5{p;d};6s/^[^$tab]*/cloze-001/"
+broken ": the id|stands in two places" prompts.tsv "2{p;s/.*/x/;d};5{p;d};6s/^[^$tab]*/cloze-trained-03/"
 broken ':2: expected \t, \n' prompts.tsv '2s/^/\\q/'
 broken ': expected a column "ref_rank"' layers.tsv 1s/ref_rank/more/
 broken ':2: gold_prob: expected' layers.tsv \
@@ -346,7 +346,7 @@ refuse "cut/layers.tsv: cannot be read" "$scratch/runs/cut"
 rm -rf "$scratch/runs/cut"
 cp -r "$base" "$scratch/runs/cut" # the same data, it says, but a row less in the second run
 sed 3d "$base/prompts.tsv" >"$scratch/runs/cut/prompts.tsv"
-refuse "cut/prompts.tsv:3: expected 'cloze-001' without a persona, as in" "$base" \
+refuse "cut/prompts.tsv:3: expected 'cloze-trained-03' without a persona, as in" "$base" \
     "$scratch/runs/cut"
 # Guards tokens that are no UTF-8, which score writes so.
 bytes() {

@@ -6,10 +6,10 @@ set -u
 . tests/tally.sh
 . tests/refuses.sh
 
-model=tests/fixtures/stories260k
+model=tests/fixtures/persona-world
 awk 'BEGIN {
     print "id\ttask\tpersona\tprompt\tgold"
-    for (i = 0; i < 150; i++)
+    for (i = 0; i < 400; i++)
         printf "%d\tt%d\t%s\t%d times upon a time there was a little girl who had a dog\tand|but\n",
             i, i % 3, i % 2 ? "A girl named Lily." : "", i
 }' >"$scratch/data.tsv"
@@ -23,7 +23,7 @@ run() { # OUT OPTION…: with a checkpoint after every block
 }
 check "a run in one go" score --out "$scratch/whole"
 prompts=$(wc -l <"$scratch/whole/prompts.tsv")
-check "of many prompts" [ "$prompts" -eq 226 ]
+check "of many prompts" [ "$prompts" -eq 601 ]
 
 # The files of a run that is finished, and nothing else.
 same() { # FOLDER
@@ -58,7 +58,9 @@ check "a shard of it too" refuses 3 "fresh" score --resume --shard 1/2 --out "$s
 killed() { # FOLDER OPTION…: leaves a checkpoint
     killed_out=$1
     shift
-    run "$killed_out" --isa scalar --threads 1 "$@" &
+    # not by a function: the shell that runs it would be killed in its place
+    "$plens" score --quiet --model "$model" --data "$scratch/data.tsv" --checkpoint 0 \
+        --out "$killed_out" --isa scalar --threads 1 "$@" &
     pid=$!
     while [ ! -e "$killed_out/checkpoint" ] && kill -0 "$pid" 2>/dev/null; do
         :
@@ -96,16 +98,16 @@ refused "another run|condition" --condition without
 refused "another run|shard" --shard 1/2
 cp -r "$model" "$scratch/model"
 chmod -R u+w "$scratch/model"
-rm -rf "$scratch/stories260k"
-mv "$scratch/model" "$scratch/stories260k"
-size=$(wc -c <"$scratch/stories260k/model.safetensors")
-edited_model() { # a checkpoint of a later training: the same shapes, other weights
-    printf '\001\002\003\075' | dd of="$scratch/stories260k/model.safetensors" bs=1 \
-        seek=$((size - 256)) conv=notrunc 2>/dev/null
+rm -rf "$scratch/persona-world"
+mv "$scratch/model" "$scratch/persona-world"
+size=$(wc -c <"$scratch/persona-world/model.safetensors")
+edited_model() { # a checkpoint of a later training: the same shapes, another final norm
+    printf '\001\002\003\075' | dd of="$scratch/persona-world/model.safetensors" bs=1 \
+        seek=$((size - 64)) conv=notrunc 2>/dev/null
 }
 check "another training" edited_model
 check "is refused" refuses 3 "other/checkpoint|have changed" "$plens" score --quiet \
-    --model "$scratch/stories260k" --data "$scratch/data.tsv" --resume --out "$scratch/other"
+    --model "$scratch/persona-world" --data "$scratch/data.tsv" --resume --out "$scratch/other"
 sed '2s/little/small/' "$scratch/data.tsv" >"$scratch/changed.tsv"
 mkdir "$scratch/elsewhere"
 mv "$scratch/changed.tsv" "$scratch/elsewhere/data.tsv"
@@ -148,7 +150,7 @@ check "the same bytes" same "$scratch/stopped"
 # ---- no room for a checkpoint: the run goes on without ----
 no_room() {
     (
-        ulimit -f 400
+        ulimit -f 1600
         "$plens" score --quiet --model "$model" --data "$scratch/data.tsv" --checkpoint 0 \
             --out "$scratch/no-room" 2>"$scratch/said"
     ) || return 1

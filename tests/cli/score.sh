@@ -4,15 +4,15 @@
 set -u
 . tests/tally.sh
 
-model=tests/fixtures/stories260k
+model=tests/fixtures/persona-world
 score() {
     "$plens" score --quiet --model "$model" "$@"
 }
 
 # ---- the goldens: prompts without a persona are judged against the model's own last token ----
-# A prompt is a text again once its BOS (id 1) is off.
-awk '/"ids": \[1, / {
-    ids = substr($0, index($0, "[1, ") + 4); ids = substr(ids, 1, index(ids, "]") - 1)
+# A prompt is a text again once its BOS (id 0) is off.
+awk '/"ids": \[0, / {
+    ids = substr($0, index($0, "[0, ") + 4); ids = substr(ids, 1, index(ids, "]") - 1)
     print "[" ids "]"
 }' "$model/golden.json" >"$scratch/ids"
 "$plens" tokenize --model "$model" --decode <"$scratch/ids" | sed 's/^"//;s/"$//' |
@@ -35,9 +35,9 @@ check "S is the reference's" golden_scores
 # ---- a data set with everything in it ----
 tab=$(printf '\t')
 printf '%s\n' "id${tab}task${tab}persona${tab}prompt${tab}gold" \
-    "q1${tab}names${tab}A girl named Lily.${tab}One day,${tab}Lily" \
+    "q1${tab}names${tab}You live in Rome.${tab}You greet a friend with -, answer:${tab}ciao" \
     "q2${tab}places${tab}Tim is a boy.${tab}Lily and Tim went to the${tab}park|store|sea" \
-    "q3${tab}names${tab}${tab}One day,${tab}Lily|Lily" \
+    "q3${tab}names${tab}${tab}You greet a friend with -, answer:${tab}ciao|ciao" \
     "q4${tab}places${tab}${tab}They went to the${tab}" \
     "q\\\\5\\t${tab}names${tab}Tom is sad.${tab}Every\\nday,${tab}he" >"$scratch/data.tsv"
 check "a run" score --data "$scratch/data.tsv" --out "$scratch/run"
@@ -137,9 +137,9 @@ row() { # ID CONDITION COLUMN
     awk -F '\t' -v id="$1" -v c="$2" -v column="$3" '$1 == id && $3 == c { print $column }' \
         "$scratch/run/prompts.tsv"
 }
-gold_ids() { # as Hugging Face has it "Lily" is 317, "park" begins with 282, "store" 349, "sea" 262
-    [ "$(row q1 with 5)" = 317 ] && [ "$(row q1 with 6)" = " Lily" ] &&
-        [ "$(row q2 with 5)" = "282|349|262" ] && [ "$(row q2 with 6)" = " p| st| s" ] &&
+gold_ids() { # as Hugging Face has it "ciao" is 1093, "park" begins with 457, "store" 450, "sea" 260
+    [ "$(row q1 with 5)" = 1093 ] && [ "$(row q1 with 6)" = " ciao" ] &&
+        [ "$(row q2 with 5)" = "457|450|260" ] && [ "$(row q2 with 6)" = " par| st| s" ] &&
         [ "$(row q2 without 5)" = "$(row q2 without 7)" ] &&
         [ "$(row q2 without 6)" = "$(row q2 without 8)" ]
 }
@@ -152,7 +152,7 @@ nothing_to_say() {
 }
 check "NA where the data has no gold" nothing_to_say
 lens_tokens() { # prompts' text: (PERSONA) PROMPT and PROMPT
-    for text in 'with:(A girl named Lily.) One day,' 'without:One day,'; do
+    for text in 'with:(You live in Rome.) You greet a friend with -, answer:' 'without:You greet a friend with -, answer:'; do
         "$plens" lens --quiet --model "$model" --top-k 1 --text "${text#*:}" | sed 1d |
             cut -f 2,4,5,6 >"$scratch/expected"
         awk -F '\t' -v c="${text%%:*}" '$1 == "q1" && $2 == c' "$scratch/run/layers.tsv" |
@@ -183,8 +183,8 @@ head -n 3 "$scratch/data.tsv" >"$scratch/one.tsv"
 sed '2,3d' "$scratch/data.tsv" >"$scratch/two.tsv"
 check "two files" score --data "$scratch/one.tsv" --data="$scratch/two.tsv" --out "$scratch/both/"
 check "two files: the same" same_tables "$scratch/both"
-cp -r "$model" "$scratch/stories260k"
-check "elsewhere" "$plens" score --quiet --model "$scratch/stories260k/" --threads 2 --isa scalar \
+cp -r "$model" "$scratch/persona-world"
+check "elsewhere" "$plens" score --quiet --model "$scratch/persona-world/" --threads 2 --isa scalar \
     --memory 64M --data "$scratch/data.tsv" --out "$scratch/elsewhere"
 check "without sharing" "$plens" score --quiet --model "$model" --data "$scratch/data.tsv" \
     --no-share --out "$scratch/unshared"
@@ -252,7 +252,7 @@ template() {
     printf 'condition\ttemplate\nwithout\tSay: {prompt}{prompt}\nwith\t{prompt} {persona}{x}\n' \
         >"$scratch/template.tsv"
     option_score --template "$scratch/template.tsv" || return 1
-    for text in 'with:One day, A girl named Lily.{x}' 'without:Say: One day,One day,'; do
+    for text in 'with:You greet a friend with -, answer: You live in Rome.{x}' 'without:Say: You greet a friend with -, answer:You greet a friend with -, answer:'; do
         "$plens" lens --quiet --model "$model" --top-k 1 --text "${text#*:}" | sed 1d |
             cut -f 2,4,5,6 >"$scratch/expected"
         awk -F '\t' -v c="${text%%:*}" '$1 == "q1" && $2 == c' "$scratch/option/layers.tsv" |
@@ -270,8 +270,8 @@ forms() { # with `either` gold is what `none` and `space` give, in this order
     sort "$scratch/none" "$scratch/space" | diff - "$scratch/found"
 }
 check "--gold-form" forms
-merged() { # "On" + "ce" is one token: the prompt's own last token changes
-    printf 'id\ttask\tpersona\tprompt\tgold\nm\tt\t\tOn\tce\n' >"$scratch/merged.tsv"
+merged() { # " cap" + "ital" is one token: the prompt's own last token changes
+    printf 'id\ttask\tpersona\tprompt\tgold\nm\tt\t\tWhat is the cap\tital\n' >"$scratch/merged.tsv"
     score --data "$scratch/merged.tsv" --gold-form none --out "$scratch/merged" &&
         [ "$(cut -f 14 "$scratch/merged/prompts.tsv" | tail -n 1)" = merged ] &&
         grep -qF '"merged": 1' "$scratch/merged/run.json"

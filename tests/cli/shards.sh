@@ -5,7 +5,7 @@ set -u
 . tests/tally.sh
 . tests/refuses.sh
 
-model=tests/fixtures/stories260k
+model=tests/fixtures/persona-world
 tab=$(printf '\t')
 score() {
     "$plens" score --quiet --model "$model" --data "$scratch/data.tsv" "$@"
@@ -14,7 +14,7 @@ score() {
 # Six personas by eight questions, shuffled, two tasks, one persona-only task, odd cells.
 awk 'BEGIN {
     print "id\ttask\tpersona\tprompt\tgold"
-    split("A girl named Lily.|A boy named Tom.|A big dog.|A cat named Tim.|Sue is sad.|Max is glad.",
+    split("You live in Rome.|You live in Tokyo.|You were born in Peru.|You come from India and miss it.|You are a Greek who loves your country.|You live in Osk.",
         personas, "|")
     for (i = 0; i < 48; i++) {
         k = i * 29 % 48
@@ -210,7 +210,7 @@ broken layers.tsv '$d'
 bad_merge "broken/layers.tsv|rows" "$scratch"/[124-7] "$scratch/broken"
 broken shard.tsv '$s/[0-9]*$/1/'
 bad_merge "shard.tsv|place" "$scratch"/[124-7] "$scratch/broken"
-broken prompts.tsv '2s/0\.[0-9]*/zero/g'
+broken prompts.tsv "2s/${tab}0[.0-9]*${tab}/${tab}zero${tab}/"
 bad_merge "broken/prompts.tsv:2|scores" "$scratch"/[124-7] "$scratch/broken"
 : >"$scratch/broken/layers.tsv"
 bad_merge "broken/layers.tsv|cut short" "$scratch"/[124-7] "$scratch/broken"

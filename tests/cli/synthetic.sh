@@ -9,8 +9,8 @@ make() { # FOLDER NAME OPTION…
     make_folder=$1 make_name=$2
     shift 2
     "$scratch/make" "$make_folder" --like "$make_name" --layers 2 --hidden 64 --ffn 96 --heads 4 \
-        --kv-heads 2 --head-dim 16 --vocab 512 \
-        --tokenizer tests/fixtures/stories260k/tokenizer.json "$@"
+        --kv-heads 2 --head-dim 16 --vocab 1182 \
+        --tokenizer tests/fixtures/persona-world/tokenizer.json "$@"
 }
 runs() { # FOLDER ARCHITECTURE
     "$plens" info --model "$1" | grep -qx "architecture: $2" &&

@@ -34,7 +34,7 @@ decodes() { # FOLDER
     same "$scratch/expected" "$scratch/decoded" --model "$1"
 }
 
-for folder in tests/fixtures/stories260k "${PLENS_SHARED:-../shared}"/tokenizers/*; do
+for folder in tests/fixtures/persona-world "${PLENS_SHARED:-../shared}"/tokenizers/*; do
     [ -f "$folder/golden.jsonl" ] || continue
     texts "$folder" >"$scratch/texts"
     ids "$folder" >"$scratch/ids"
@@ -44,7 +44,7 @@ for folder in tests/fixtures/stories260k "${PLENS_SHARED:-../shared}"/tokenizers
     check "$folder: decoded" decodes "$folder"
 done
 
-model=tests/fixtures/stories260k
+model=tests/fixtures/persona-world
 prints() { # EXPECTED INPUT OPTION…
     prints_expected=$1 prints_input=$2
     shift 2
@@ -53,20 +53,20 @@ prints() { # EXPECTED INPUT OPTION…
 }
 
 check "no line, no output" prints '' ''
-check "a last line without LF" prints '[403,407]\n' '"Once upon"'
-check "CRLF and spaces" prints '[403,407]\n[]\n' ' "Once upon" \r\n""\r\n'
-check "escapes" prints '[403,407]\n' '"\\u004fnce\\u0020upon"\n'
-check "decode" prints '"Once upon"\n' '[403, 407]\n' --decode
-check "special tokens are decoded" prints '"<s> Once upon"\n' '[1,403,407]\n' --decode
+check "a last line without LF" prints '[908,680]\n' '"What is"'
+check "CRLF and spaces" prints '[908,680]\n[]\n' ' "What is" \r\n""\r\n'
+check "escapes" prints '[908,680]\n' '"\\u0057hat\\u0020is"\n'
+check "decode" prints '"What is"\n' '[908, 680]\n' --decode
+check "special tokens are decoded" prints '"<|begin|>What is"\n' '[0,908,680]\n' --decode
 
 # One line of a million letters.
 long() {
     printf '"'
-    awk 'BEGIN { for (i = 0; i < 100000; i++) printf "Once upon " }'
+    awk 'BEGIN { for (i = 0; i < 100000; i++) printf " What is" }'
     printf '"\n'
 }
 long_has_all() {
-    long | "$plens" tokenize --model "$model" | tr ',' '\n' | grep -c 403 | grep -qx 100000
+    long | "$plens" tokenize --model "$model" | tr ',' '\n' | grep -c 979 | grep -qx 100000
 }
 check "a line of a million letters" long_has_all
 
@@ -92,8 +92,8 @@ bad_line ":1|99999" '[99999]\n' --decode
 bad_line ":1" '[1,-1]\n' --decode
 
 second_line() {
-    printf '"Once"\nupon\n' | "$plens" tokenize --model "$model" 2>&1 >"$scratch/found" |
-        grep -F "standard input:2:" && echo '[403]' | diff - "$scratch/found"
+    printf '"What"\nis\n' | "$plens" tokenize --model "$model" 2>&1 >"$scratch/found" |
+        grep -F "standard input:2:" && echo '[908]' | diff - "$scratch/found"
 }
 check "the line is named" second_line
 finish

@@ -4,7 +4,7 @@ set -u
 . tests/tally.sh
 . tests/refuses.sh
 
-model=tests/fixtures/stories260k
+model=tests/fixtures/persona-world
 wrong() { # PART ARGUMENT…
     wrong_part=$1
     shift

@@ -168,7 +168,7 @@ static void check_sums(double tolerance) {
 /* A component that is not counted, or counted twice; in the coarse precision too. */
 static void shares_sum_to_the_logit_they_explain(void) {
     const char *const names[] = {"llama-biases", "qwen3-biases", "llama3-rope-shards",
-                                 "stories260k"};
+                                 "persona-world"};
     const plens_precision precisions[] = {PLENS_PRECISION_F32, PLENS_PRECISION_BF16};
     plens_error error = {PLENS_OK, ""};
     const int32_t tokens[2] = {40, 7};
@@ -176,7 +176,8 @@ static void shares_sum_to_the_logit_they_explain(void) {
         plens_options options = {.precision = precisions[i % 2]};
         CHECK_OK(open_model(names[i / 2], options, &error), error);
         CHECK_OK(attribute(0, 2, tokens, 2, (plens_attribution){.heads = 1}, &error), error);
-        check_sums(i % 2 == 0 ? 1e-5 : 2e-2);
+        /* bf16 rounds both tokens' logits, which may be many times their difference */
+        check_sums(i % 2 == 0 ? 1e-5 : 4e-2);
         close_model();
     }
 }

@@ -67,28 +67,32 @@ static void check_tokenizer(const char *name, const char *folder) {
     plens_context_destroy(t.context);
 }
 
-static void gold_follows_the_text_stories(void) {
-    check_tokenizer("stories260k", "tests/fixtures/stories260k");
+static void gold_follows_the_text_persona_world(void) {
+    check_tokenizer("persona-world", "tests/fixtures/persona-world");
 }
 
-static void check_shared(const char *name) {
+static void check_shared(const char *parent, const char *name) {
     char folder[4096];
     if (test_shared() == NULL)
         SKIP("no shared folder with the tokenizer of %s", name);
-    snprintf(folder, sizeof folder, "%s/tokenizers/%s", test_shared(), name);
+    snprintf(folder, sizeof folder, "%s/%s/%s", test_shared(), parent, name);
     check_tokenizer(name, folder);
 }
 
 static void gold_follows_the_text_llama(void) {
-    check_shared("llama-3.1");
+    check_shared("tokenizers", "llama-3.1");
 }
 
 static void gold_follows_the_text_qwen(void) {
-    check_shared("qwen2.5");
+    check_shared("tokenizers", "qwen2.5");
 }
 
 static void gold_follows_the_text_llmjp(void) {
-    check_shared("llm-jp-3");
+    check_shared("tokenizers", "llm-jp-3");
+}
+
+static void gold_follows_the_text_stories(void) {
+    check_shared("models", "stories260k");
 }
 
 static size_t layers(const char *text, size_t n_layers) {
@@ -135,10 +139,11 @@ static void the_score_is_the_papers_sum(void) {
 }
 
 int main(void) {
-    RUN(gold_follows_the_text_stories);
+    RUN(gold_follows_the_text_persona_world);
     RUN(gold_follows_the_text_llama);
     RUN(gold_follows_the_text_qwen);
     RUN(gold_follows_the_text_llmjp);
+    RUN(gold_follows_the_text_stories);
     RUN(shares_are_exact_decimals);
     RUN(bad_shares_are_refused);
     RUN(the_score_is_the_papers_sum);

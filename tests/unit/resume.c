@@ -236,7 +236,7 @@ static void other_states_are_refused(void) {
 
 /* Guards against fingerprints that agree though the folder changed, or change by themselves. */
 static void fingerprints(void) {
-    static const char *const folders[] = {FOLDER, "tests/fixtures/stories260k", FOLDER};
+    static const char *const folders[] = {FOLDER, "tests/fixtures/persona-world", FOLDER};
     uint64_t found[3];
     plens_context *context;
     CHECK_OK(plens_context_create(NULL, &context, &error), error);

@@ -98,6 +98,8 @@ static void fixtures_encode_as_the_reference(void) {
         snprintf(path, sizeof path, "%s/golden.jsonl", fixture(i));
         CHECK(check_golden(fixture(i), path) > 100);
     }
+    CHECK(check_golden("tests/fixtures/persona-world",
+                       "tests/fixtures/persona-world/golden.jsonl") > 100);
     CHECK_INT(wrong_lines, 0);
 }
 
