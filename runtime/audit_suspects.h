@@ -14,6 +14,21 @@ typedef struct plens__suspect {
     plens__variant variant;
 } plens__suspect;
 
+#define PLENS__PART_ATTENTION "attention"
+#define PLENS__PART_MLP       "MLP"
+#define PLENS__PART_BOTH      "attention and MLP"
+
+/* A group hands out its suspects by number, from the model's variant. */
+typedef enum plens__answer {
+    PLENS__NO_MORE,
+    PLENS__HERE,
+    PLENS__NOT_HERE /* this model cannot make the i-th mistake */
+} plens__answer;
+typedef plens__answer plens__suspects_fn(const plens__case *c, size_t i, plens__suspect *s);
+plens__suspects_fn plens__suspect_scales, plens__suspect_rotations, plens__suspect_positions,
+    plens__suspect_masks, plens__suspect_heads; /* audit_suspects_attention.c */
+plens__answer plens__suspect_put(plens__suspect *s, const char *part, const char *text);
+
 /* The next suspect for a block; 0 when there are no more. The cursor starts as all zero. */
 typedef struct plens__suspect_cursor {
     size_t group, index;
