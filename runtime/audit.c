@@ -296,7 +296,7 @@ static plens_status explain_block(plens__audit *a, plens_audit_result *result, p
     plens__finding finding;
     plens_status status = begin_block(a, result->block, error);
     if (status == PLENS_OK)
-        status = plens__investigate(&a->c, &finding, error);
+        status = plens__investigate(a->model, result->block, &a->c, &finding, error);
     if (status != PLENS_OK)
         return status;
     copy_finding(&finding, result);

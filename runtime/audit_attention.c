@@ -12,9 +12,10 @@
 
 /* ---- rotation ---- */
 
-static double frequency(const plens__config *config, size_t i) {
+static double frequency(const plens__variant *variant, size_t i) {
     static const double two_pi = 6.283185307179586476925;
-    double exponent = (double)(2 * i) / (double)config->head_dim;
+    const plens__config *config = &variant->config;
+    double exponent = (double)(2 * i) / (double)variant->rope_dims;
     double f = plens__exp(-exponent * plens__log(config->rope_theta));
     if (config->rope_type == PLENS__ROPE_LINEAR)
         return f / config->rope_factor;
@@ -30,7 +31,7 @@ static double frequency(const plens__config *config, size_t i) {
  * angle are floats; engines differ in that, so an imitated arithmetic has them exact. */
 static void angle_of(const plens__step *s, size_t i, double position, double *sine,
                      double *cosine) {
-    double f = frequency(&s->variant->config, i), angle = position * f;
+    double f = frequency(s->variant, i), angle = position * f;
     if (s->arithmetic->results == PLENS__EXACT)
         angle = (double)((float)position * (float)f);
     plens__sincos(angle, sine, cosine);
@@ -41,7 +42,7 @@ static void angle_of(const plens__step *s, size_t i, double position, double *si
 }
 
 static void rotate_head(const plens__step *s, double position, size_t at, double *head) {
-    size_t head_dim = s->reference->config->head_dim, half = head_dim / 2;
+    size_t half = s->variant->rope_dims / 2;
     int interleaved = s->variant->rope_interleaved;
     for (size_t i = 0; i < half; i++) {
         double *a = head + (interleaved ? 2 * i : i), *b = a + (interleaved ? 1 : half);
@@ -59,7 +60,7 @@ static void rotate_head(const plens__step *s, double position, size_t at, double
 
 void plens__rotate_back(const plens__config *config, double position, double *head) {
     static const plens__arithmetic exact;
-    plens__variant variant = {.config = *config, .rope_reversed = 1};
+    plens__variant variant = {.config = *config, .rope_reversed = 1, .rope_dims = config->head_dim};
     plens__reference reference = {.config = config};
     plens__step s = {.reference = &reference, .variant = &variant, .arithmetic = &exact};
     rotate_head(&s, position, 0, head);
@@ -93,7 +94,10 @@ static void rotate_task(void *arg, size_t item, int thread) {
 static void rotate(plens__step *s, int is_query, const double *from, double *to) {
     const plens__config *config = s->reference->config;
     s->is_query = is_query;
-    s->weight = is_query ? s->reference->block->q_norm : s->reference->block->k_norm;
+    const plens__block *other =
+        s->variant->from[is_query ? PLENS__SLOT_Q_NORM : PLENS__SLOT_K_NORM];
+    const plens__block *block = other != NULL ? other : s->reference->block;
+    s->weight = is_query ? block->q_norm : block->k_norm;
     s->norm = PLENS__NORM_RMS;
     s->eps = s->variant->qk_eps;
     s->n_heads = is_query ? config->n_heads : config->n_kv_heads;
@@ -169,15 +173,19 @@ static void attend_task(void *arg, size_t item, int thread) {
     plens__heads_of(config, s->variant, item, &query, &key, &value);
     for (size_t t = 0; t < n; t++) {
         double *z = s->trace->z + t * width + item * head_dim;
+        memset(z, 0, head_dim * sizeof *z);
+        if (s->variant->silent_head == item + 1)
+            continue;
         plens__visible(s->variant, n, t, &first, &end);
         softmax_scores(s, s->trace->q_rotated + t * width + query * head_dim,
-                       s->trace->k_rotated + key * head_dim, stride, first, end,
+                       s->trace->k_rotated + key * head_dim, stride,
+                       s->variant->mask_late ? 0 : first, s->variant->mask_late ? n : end,
                        (item * n + t) * n * 3, p);
-        memset(z, 0, head_dim * sizeof *z);
+        const double *weights = s->variant->mask_late ? p + first : p;
         for (size_t j = first; j < end; j++) {
             const double *v = s->trace->v + j * stride + value * head_dim;
             for (size_t i = 0; i < head_dim; i++)
-                z[i] += p[j - first] * plens__round_to(s->arithmetic->operands, 0, 0, v[i]);
+                z[i] += weights[j - first] * plens__round_to(s->arithmetic->operands, 0, 0, v[i]);
         }
         for (size_t i = 0; i < head_dim; i++)
             z[i] = plens__round_to(s->arithmetic->operands, 0, 0,

@@ -25,15 +25,22 @@ void plens__variant_of_model(const plens__config *config, size_t layer, plens__v
     variant->attn_eps = variant->mlp_eps = variant->qk_eps = config->rms_norm_eps;
     variant->scale = 1 / sqrt((double)config->head_dim);
     variant->window = config->windows[layer - 1];
+    variant->rope_dims = config->head_dim;
     variant->skip_attn = variant->skip_mlp = variant->attn_out = variant->mlp_out = 1;
     for (int s = 0; s < PLENS__N_LINEAR; s++) {
         variant->matrix[s] = (plens__slot)s;
-        variant->factor[s] = 1;
+        variant->factor[s] = variant->bias[s] = 1;
     }
 }
 
 double plens__round_result(const plens__step *s, size_t at, double x) {
     return plens__round_to(s->arithmetic->results, s->arithmetic->seed, at, x);
+}
+
+/* The block whose weights a slot has. */
+static const plens__block *source(const plens__reference *reference, const plens__variant *variant,
+                                  plens__slot slot) {
+    return variant->from[slot] != NULL ? variant->from[slot] : reference->block;
 }
 
 static double edited(const plens__variant *variant, plens__slot slot, size_t i, double value) {
@@ -62,6 +69,13 @@ void plens__norm_row(const plens__step *s, plens__slot slot, const double *x, si
         memmove(y, x, n * sizeof *y);
         return;
     }
+    if (s->norm == PLENS__NORM_TWICE) {
+        plens__step once = *s;
+        once.norm = PLENS__NORM_RMS;
+        plens__norm_row(&once, slot, x, n, at, y);
+        plens__norm_row(&once, slot, y, n, at + 2 * n, y);
+        return;
+    }
     for (size_t i = 0; i < n && s->norm == PLENS__NORM_MEAN; i++)
         mean += x[i] / (double)n;
     for (size_t i = 0; i < n; i++)
@@ -85,7 +99,7 @@ static void norm_task(void *arg, size_t item, int thread) {
 }
 
 static void normalize(plens__step *s, plens__slot slot, const double *from, double *to) {
-    const plens__block *block = s->reference->block;
+    const plens__block *block = source(s->reference, s->variant, slot);
     s->is_query = slot == PLENS__SLOT_ATTN_NORM;
     s->weight = s->is_query ? block->attn_norm : block->mlp_norm;
     s->other = s->is_query ? block->mlp_norm : block->attn_norm;
@@ -113,19 +127,23 @@ void plens__reference_norm(const plens__reference *reference, plens__norm_kind k
 
 /* ---- linear layers ---- */
 
+static void add_edit(const plens__edit *edit, const double *x, double *y) {
+    y[edit->row] +=
+        edit->value * (edit->column == PLENS__WHOLE_ROW ? y[edit->row] : x[edit->column]);
+}
+
 static void add_edits_and_bias(const plens__step *s, plens__slot slot, const double *x, size_t n_in,
                                double *y, size_t n_out) {
     const plens__variant *variant = s->variant;
-    const float *bias = linear_of(s->reference->block, variant->matrix[slot])->bias;
+    const float *bias = linear_of(source(s->reference, variant, slot), variant->matrix[slot])->bias;
     for (size_t t = 0; t < s->reference->n; t++) {
         for (size_t e = 0; e < variant->n_edits; e++) {
-            const plens__edit *edit = &variant->edits[e];
-            if (edit->slot == slot)
-                y[t * n_out + edit->row] += edit->value * x[t * n_in + edit->column];
+            if (variant->edits[e].slot == slot)
+                add_edit(&variant->edits[e], x + t * n_in, y + t * n_out);
         }
         for (size_t o = 0; o < n_out; o++) {
             double *at = &y[t * n_out + o];
-            double b = bias == NULL || variant->no_bias[slot] ? 0 : (double)bias[o];
+            double b = bias == NULL ? 0 : (double)bias[o] * variant->bias[slot];
             b = plens__round_to(s->arithmetic->weights, 0, 0, b);
             b = edited(variant, (plens__slot)(PLENS__SLOT_BIAS + slot), o, b);
             *at = plens__round_result(s, t * n_out + o, *at * variant->factor[slot] + b);
@@ -150,7 +168,8 @@ static void finish_task(void *arg, size_t item, int thread) {
 
 static void apply(const plens__step *s, plens__slot slot, const double *x, double *y) {
     const plens__linear *own = linear_of(s->reference->block, slot);
-    const plens__linear *used = linear_of(s->reference->block, s->variant->matrix[slot]);
+    const plens__linear *used =
+        linear_of(source(s->reference, s->variant, slot), s->variant->matrix[slot]);
     if (s->variant->transposed[slot])
         plens__reference_multiply_back(s->reference, &used->matrix, x, s->reference->n, y);
     else
@@ -205,7 +224,8 @@ static void activate_task(void *arg, size_t item, int thread) {
     (void)thread;
     for (size_t i = item * d_ff; i < (item + 1) * d_ff; i++) {
         double activated = plens__activate(s->variant->activation, s->trace->gate[i]);
-        activated = plens__round_result(s, 2 * i, activated) * s->trace->up[i];
+        activated = plens__round_result(s, 2 * i, activated);
+        activated *= s->variant->no_up ? 1 : s->trace->up[i];
         s->trace->hidden[i] = plens__round_to(s->arithmetic->operands, 0, 0,
                                               plens__round_result(s, 2 * i + 1, activated));
     }
@@ -228,6 +248,10 @@ void plens__block_run(const plens__reference *reference, const plens__variant *v
                       const plens__arithmetic *arithmetic, const double *x, plens__trace *trace) {
     plens__block_attention(reference, variant, arithmetic, x, trace);
     plens__block_mlp(reference, variant, arithmetic, x, trace);
+    if (!variant->twice)
+        return;
+    plens__block_attention(reference, variant, arithmetic, trace->out, trace);
+    plens__block_mlp(reference, variant, arithmetic, trace->out, trace);
 }
 
 /* ---- memory ---- */

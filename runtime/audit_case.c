@@ -126,6 +126,10 @@ static const double *finish(plens__case *c, const plens__arithmetic *arithmetic,
 }
 
 const double *plens__case_output(plens__case *c, const plens__variant *variant, int mlp_only) {
+    if (variant->twice) {
+        plens__block_run(&c->reference, variant, &exactly, c->x, &c->trial);
+        return finish(c, &exactly, &c->trial);
+    }
     if (mlp_only)
         memcpy(c->trial.mid, c->base.mid,
                c->reference.n * c->reference.config->d_model * sizeof(double));
@@ -171,6 +175,12 @@ static void blur_task(void *arg, size_t item, int thread) {
         s->to[i] = plens__blur(s->stored, s->seed, i, s->a[i]);
 }
 
+void plens__case_blur(plens__case *c, const double *state, uint64_t seed) {
+    difference blur = {state, NULL, c->blurred, c->noise.n * c->noise.d, c->arithmetic->stored,
+                       seed};
+    plens__guarded(blur_task, &blur);
+}
+
 /* The noise of c->arithmetic in a variant whose exact output is `exact`. Uses trial and normed. */
 static void estimate_noise(plens__case *c, const plens__variant *variant, const double *exact,
                            plens__noise *noise) {
@@ -181,8 +191,7 @@ static void estimate_noise(plens__case *c, const plens__variant *variant, const 
     for (size_t i = 0; i < n_samples; i++) {
         plens__arithmetic arithmetic = *c->arithmetic;
         arithmetic.seed = i;
-        difference blur = {c->x, NULL, c->blurred, size, arithmetic.stored, i + 1};
-        plens__guarded(blur_task, &blur);
+        plens__case_blur(c, c->x, i + 1);
         plens__block_run(&c->reference, variant, &arithmetic, c->blurred, &c->trial);
         difference add = {
             finish(c, &arithmetic, &c->trial), exact, c->samples, size, arithmetic.stored, i};

@@ -49,6 +49,9 @@ void plens__case_begin(plens__case *c);
 /* Estimates the noise of c->arithmetic again, after it has changed. */
 void plens__case_estimate(plens__case *c);
 
+/* What a stored state [n, d_model] may have been before it was rounded, to c->blurred. */
+void plens__case_blur(plens__case *c, const double *state, uint64_t seed);
+
 /* The output of a variant, final norm included: [n, d_model], valid until the next run. mlp_only:
  * its attention is the model's. */
 const double *plens__case_output(plens__case *c, const plens__variant *variant, int mlp_only);

@@ -194,6 +194,7 @@ static const struct {
     const char *text;
 } norm_mistakes[] = {
     {PLENS__NORM_NONE, -1, "it is missing"},
+    {PLENS__NORM_TWICE, -1, "it is applied twice"},
     {PLENS__NORM_NO_WEIGHT, -1, "its weight is missing"},
     {PLENS__NORM_WEIGHT_PLUS_ONE, -1, "its weight is used as 1 + weight"},
     {PLENS__NORM_MEAN, -1, "it subtracts the mean (LayerNorm)"},

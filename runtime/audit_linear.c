@@ -22,7 +22,8 @@ static double uniform(uint64_t seed, uint64_t at) {
     return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
-/* The exponent e of the unit 2^e of a format around x, from the bits of x: millions are asked for. */
+/* The exponent e of the unit 2^e of a format around x, from the bits of x: millions are asked for.
+ */
 static int unit_exponent(plens__format format, double x) {
     static const int bits[] = {53, 24, 11, 8}, least[] = {-1022, -126, -14, -126};
     uint64_t word;
@@ -162,8 +163,8 @@ static void multiply_task(void *arg, size_t item, int thread) {
             else
                 sums[0] = (exact ? dot : dot_float)(row, x, n_in);
             for (size_t i = 0; i < n; i++, t++)
-                p->y[t * n_out + o] = plens__round_to(arithmetic->results, arithmetic->seed,
-                                                      t * n_out + o, sums[i]);
+                p->y[t * n_out + o] =
+                    plens__round_to(arithmetic->results, arithmetic->seed, t * n_out + o, sums[i]);
         }
     }
 }

@@ -187,22 +187,24 @@ static void add_other(plens__finding *finding, const plens__suspect *suspect) {
 /* Others that explain as much are named too: a dump of one position cannot tell some apart. */
 #define OTHERS 2
 
+void plens__consider(plens__case *c, const plens__suspect *suspect, plens__finding *finding) {
+    plens__excess after = plens__case_try(c, &suspect->variant, suspect->mlp_only);
+    if (!(after.all < finding->after.all * (finding->explained ? 1.25 : 1)))
+        return;
+    int tie = finding->explained && after.worst <= 1 && after.all > 0.8 * finding->after.all;
+    if (!tie) {
+        set_finding(finding, suspect, after);
+        finding->n_others = 0;
+    } else if (finding->n_others++ < OTHERS) {
+        add_other(finding, suspect);
+    }
+}
+
 static void try_suspects(plens__case *c, plens__finding *finding) {
     plens__suspect_cursor cursor = {0, 0};
     plens__suspect suspect;
-    size_t others = 0;
-    while (plens__suspect_next(c, &cursor, &suspect)) {
-        plens__excess after = plens__case_try(c, &suspect.variant, suspect.mlp_only);
-        if (!(after.all < finding->after.all * (finding->explained ? 1.25 : 1)))
-            continue;
-        int tie = finding->explained && after.worst <= 1 && after.all > 0.8 * finding->after.all;
-        if (!tie) {
-            set_finding(finding, &suspect, after);
-            others = 0;
-        } else if (others++ < OTHERS) {
-            add_other(finding, &suspect);
-        }
-    }
+    while (plens__suspect_next(c, &cursor, &suspect))
+        plens__consider(c, &suspect, finding);
 }
 
 void plens__accuse(plens__case *c, plens__finding *finding) {
@@ -218,7 +220,13 @@ void plens__accuse(plens__case *c, plens__finding *finding) {
         set_finding(finding, &suspect, after);
 }
 
-plens_status plens__investigate(plens__case *c, plens__finding *finding, plens_error *error) {
+plens_status plens__investigate(const plens_model *model, size_t layer, plens__case *c,
+                                plens__finding *finding, plens_error *error) {
+    plens_status status = PLENS_OK;
     plens__accuse(c, finding);
-    return finding->explained ? PLENS_OK : plens__fit_entries(c, finding, error);
+    if (!finding->explained)
+        status = plens__try_neighbours(model, layer, c, finding, error);
+    if (status == PLENS_OK && !finding->explained)
+        status = plens__fit_entries(c, finding, error);
+    return status;
 }

@@ -26,31 +26,36 @@ static int same_shape(const plens__case *c, size_t a, size_t b) {
            linear(c, a)->matrix.n_out == linear(c, b)->matrix.n_out;
 }
 
+/* Biases left out, added twice, or subtracted. */
 static plens__answer biases(const plens__case *c, size_t i, plens__suspect *s) {
-    char text[96];
-    if (i < PLENS__N_LINEAR) {
-        if (linear(c, i)->bias == NULL)
-            return PLENS__NOT_HERE;
-        s->variant.no_bias[i] = 1;
-        snprintf(text, sizeof text, "the bias of %.*s is missing",
-                 (int)strcspn(plens__slot_name((plens__slot)i), "."),
-                 plens__slot_name((plens__slot)i));
-        return plens__suspect_put(s, plens__slot_part((plens__slot)i), text);
-    }
+    static const double factors[] = {0, 2, -1};
+    static const char *const ways[] = {"missing", "added twice", "subtracted"};
     static const char *const groups[] = {"q, k and v", "q, k, v and o", "gate, up and down",
                                          "q and k", "all"};
     static const int first[] = {0, 0, 4, 0, 0}, last[] = {2, 3, 6, 1, 6};
-    if (i - PLENS__N_LINEAR >= sizeof first / sizeof *first)
+    size_t n_each = PLENS__N_LINEAR + sizeof first / sizeof *first, way = i / n_each;
+    char text[96];
+    i %= n_each;
+    if (way >= 3)
         return PLENS__NO_MORE;
+    if (i < PLENS__N_LINEAR) {
+        if (linear(c, i)->bias == NULL)
+            return PLENS__NOT_HERE;
+        s->variant.bias[i] = factors[way];
+        snprintf(text, sizeof text, "the bias of %.*s is %s",
+                 (int)strcspn(plens__slot_name((plens__slot)i), "."),
+                 plens__slot_name((plens__slot)i), ways[way]);
+        return plens__suspect_put(s, plens__slot_part((plens__slot)i), text);
+    }
     size_t g = i - PLENS__N_LINEAR;
     for (int slot = first[g]; slot <= last[g]; slot++) {
         if (linear(c, (size_t)slot)->bias == NULL && g != 4)
             return PLENS__NOT_HERE;
-        s->variant.no_bias[slot] = 1;
+        s->variant.bias[slot] = factors[way];
     }
     if (g == 4 && (linear(c, 0)->bias == NULL || linear(c, 6)->bias == NULL))
         return PLENS__NOT_HERE;
-    snprintf(text, sizeof text, "the biases of %s are missing", groups[g]);
+    snprintf(text, sizeof text, "the biases of %s are %s", groups[g], ways[way]);
     return plens__suspect_put(s,
                               g == 2   ? PLENS__PART_MLP
                               : g == 4 ? PLENS__PART_BOTH
@@ -97,8 +102,16 @@ static plens__answer activations(const plens__case *c, size_t i, plens__suspect 
         return plens__suspect_put(s, PLENS__PART_MLP,
                                   "gate_proj and up_proj are swapped (the activation is on up)");
     }
-    if (i > sizeof kinds / sizeof *kinds)
-        return PLENS__NO_MORE;
+    if (i > sizeof kinds / sizeof *kinds) {
+        i -= 1 + sizeof kinds / sizeof *kinds;
+        s->variant.no_up = 1;
+        s->variant.matrix[PLENS__SLOT_GATE] = i == 0 ? PLENS__SLOT_GATE : PLENS__SLOT_UP;
+        if (i >= 2)
+            return PLENS__NO_MORE;
+        return plens__suspect_put(s, PLENS__PART_MLP,
+                                  i == 0 ? "up_proj is missing: the MLP is down(silu(gate))"
+                                         : "gate_proj is missing: the MLP is down(silu(up))");
+    }
     s->variant.activation = kinds[i - 1];
     snprintf(text, sizeof text, "the activation is %s, expected silu", names[i - 1]);
     return plens__suspect_put(s, PLENS__PART_MLP, text);
@@ -152,6 +165,7 @@ static plens__answer residuals(const plens__case *c, size_t i, plens__suspect *s
         "the whole block is missing",
         "attention is added twice",
         "the MLP is added twice",
+        "the block is applied twice",
     };
     (void)c;
     if (i >= sizeof names / sizeof *names)
@@ -162,8 +176,9 @@ static plens__answer residuals(const plens__case *c, size_t i, plens__suspect *s
     v->skip_attn = i != 2;
     v->skip_mlp = i != 3;
     v->parallel_mlp = i == 4;
+    v->twice = i == 8;
     return plens__suspect_put(s,
-                              i == 5                                 ? PLENS__PART_BOTH
+                              i == 5 || i == 8                       ? PLENS__PART_BOTH
                               : i == 1 || i == 3 || i == 4 || i == 7 ? PLENS__PART_MLP
                                                                      : PLENS__PART_ATTENTION,
                               names[i]);

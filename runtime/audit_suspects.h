@@ -41,11 +41,22 @@ typedef struct plens__finding {
     int explained; /* down to rounding */
     plens__excess before, after;
     const char *part; /* of the best guess, or "" */
+    size_t n_others;  /* that explain it as well and were named too */
     char text[448];
 } plens__finding;
 
-/* Searches for what explains c->base_departure. MEMORY if there is none to search with. */
-plens_status plens__investigate(plens__case *c, plens__finding *finding, plens_error *error);
+/* Searches for what explains c->base_departure, the departure of block `layer` (1..L). IO or MEMORY
+ * if there is nothing to search with. */
+plens_status plens__investigate(const plens_model *model, size_t layer, plens__case *c,
+                                plens__finding *finding, plens_error *error);
+
+/* Tries a suspect: it becomes the finding if it explains more, and is named beside it if it
+ * explains as much. */
+void plens__consider(plens__case *c, const plens__suspect *suspect, plens__finding *finding);
+
+/* Tries the weights of other blocks, the nearest first. */
+plens_status plens__try_neighbours(const plens_model *model, size_t layer, plens__case *c,
+                                   plens__finding *finding, plens_error *error);
 
 /* The same without the entries of matrices: tells what is explained, never fails. */
 void plens__accuse(plens__case *c, plens__finding *finding);

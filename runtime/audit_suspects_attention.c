@@ -58,8 +58,17 @@ plens__answer plens__suspect_rotations(const plens__case *c, size_t i, plens__su
         return plens__suspect_put(s, PLENS__PART_ATTENTION, names[i]);
     }
     size_t n_bases = sizeof bases / sizeof *bases;
-    if (i - 7 >= 2 * n_bases)
-        return PLENS__NO_MORE;
+    if (i - 7 >= 2 * n_bases) {
+        size_t share = i - 7 - 2 * n_bases == 0 ? 2 : 4;
+        if (i - 7 - 2 * n_bases >= 2)
+            return PLENS__NO_MORE;
+        if (config->head_dim % (2 * share) != 0)
+            return PLENS__NOT_HERE;
+        s->variant.rope_dims = config->head_dim / share;
+        snprintf(text, sizeof text, "only the first %zu of a head's %zu dimensions are rotated",
+                 s->variant.rope_dims, config->head_dim);
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+    }
     double base = bases[(i - 7) % n_bases];
     int unscaled = i - 7 >= n_bases;
     if (base == config->rope_theta || (unscaled && !scaled))
@@ -90,6 +99,13 @@ plens__answer plens__suspect_positions(const plens__case *c, size_t i, plens__su
 plens__answer plens__suspect_masks(const plens__case *c, size_t i, plens__suspect *s) {
     size_t n = c->reference.n, window = s->variant.window;
     char text[112];
+    if (i == 0) {
+        s->variant.mask_late = 1;
+        return plens__suspect_put(
+            s, PLENS__PART_ATTENTION,
+            "the softmax is taken before the causal mask, over later positions too");
+    }
+    i--;
     if (i < 3) {
         static const char *const names[] = {"the causal mask is missing",
                                             "the causal mask lets one later position through",
@@ -139,7 +155,12 @@ plens__answer plens__suspect_heads(const plens__case *c, size_t i, plens__suspec
                                   "query head h uses key/value head h mod n_kv_heads, expected h / "
                                   "(n_heads / n_kv_heads)");
     }
-    i--;
+    if (i <= config->n_heads) {
+        s->variant.silent_head = i;
+        snprintf(text, sizeof text, "the output of head %zu is missing", i - 1);
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+    }
+    i -= 1 + config->n_heads;
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
         size_t n = w < 2 ? config->n_heads : config->n_kv_heads, n_pairs = n * (n - 1) / 2;
         if (n > 16)

@@ -140,23 +140,23 @@ def norm_weight_mlp(model, layer, rng):
     block(model, layer).post_attention_layernorm.weight.data.fill_(1)
 
 
-@mistake("attention", "norm (input_layernorm) is missing")
+@mistake("attention", "norm (input_layernorm) itself is missing")
 def norm_missing_attention(model, layer, rng):
     block(model, layer).input_layernorm.forward = lambda x: x
 
 
-@mistake("MLP", "norm (post_attention_layernorm) is missing")
+@mistake("MLP", "norm (post_attention_layernorm) itself is missing")
 def norm_missing_mlp(model, layer, rng):
     block(model, layer).post_attention_layernorm.forward = lambda x: x
 
 
-@mistake("attention and MLP", "exchanged")
+@mistake("attention and MLP", "other norm")
 def norms_exchanged(model, layer, rng):
     b = block(model, layer)
     b.input_layernorm, b.post_attention_layernorm = b.post_attention_layernorm, b.input_layernorm
 
 
-@mistake("attention", "input_layernorm", "block")
+@mistake("attention", "input_layernorm.weight is that of block")
 def norm_neighbour(model, layer, rng):
     other = layer + 1 if layer == 1 else layer - 1
     block(model, layer).input_layernorm.weight.data = block(model, other).input_layernorm.weight.data
@@ -243,7 +243,7 @@ def softmax_axis(model, layer, rng):
     scores(model, layer, lambda s, m, v, q, k: torch.softmax(s + m, 1) @ v)
 
 
-@mistake("attention")
+@mistake("attention", "softmax is taken before the causal mask")
 def softmax_before_mask(model, layer, rng):
     scores(model, layer, lambda s, m, v, q, k: (softmax(s) * (m == 0)) @ v)
 
@@ -326,17 +326,23 @@ def rope_reversed(model, layer, rng):
     roped(model, layer, lambda cos, sin: (cos, -sin))
 
 
-@mistake("attention", "half of")
+@mistake("attention", "dimensions are rotated")
 def rope_partial(model, layer, rng):
-    def change(cos, sin):
-        cos, sin = cos.clone(), sin.clone()
-        half = cos.shape[-1] // 2
-        for begin in (0, half):  # the slow half of the pairs is not turned
-            cos[..., begin + half // 2:begin + half] = 1
-            sin[..., begin + half // 2:begin + half] = 0
-        return cos, sin
+    """The first half of each head, with its own frequencies."""
+    theta = model.config.rope_parameters["rope_theta"]
+    head = block(model, layer).self_attn.head_dim
+    if head % 4 != 0 or model.config.rope_parameters["rope_type"] != "default":
+        return NOTHING
 
-    roped(model, layer, change)
+    def change(rotate, q, k, cos, sin):
+        n, half = cos.shape[1], head // 2
+        f = theta ** (-torch.arange(0, half, 2, dtype=torch.float32) / half)
+        angle = torch.arange(n, dtype=torch.float32)[:, None] * f
+        c, s = (torch.cat((x, x), -1)[None].to(q.dtype) for x in (angle.cos(), angle.sin()))
+        turned = rotate(q[..., :half], k[..., :half], c, s)
+        return [torch.cat((t, x[..., half:]), -1) for t, x in zip(turned, (q, k))]
+
+    wrong_queries(model, layer, change)
 
 
 @mistake()
@@ -624,7 +630,7 @@ def identity(model, layer, rng):
     block(model, layer).mlp.act_fn = torch.nn.Identity()
 
 
-@mistake("MLP", "up_proj")
+@mistake("MLP", "up_proj is missing")
 def no_up(model, layer, rng):
     m = block(model, layer).mlp
     m.forward = lambda x: m.down_proj(m.act_fn(m.gate_proj(x)))
@@ -672,14 +678,14 @@ def wrap_block(b, change):
     b.forward = lambda x, *a, **k: change(forward, x, **k)
 
 
-@mistake("weights of block")
+@mistake("attention and MLP", "the weights of block")
 def neighbour(model, layer, rng):
     """Its weights are another block's."""
     other = layer + 1 if layer == 1 else layer - 1
     block(model, layer).load_state_dict(block(model, other).state_dict())
 
 
-@mistake("weights of block")
+@mistake("attention and MLP", "the weights of block")
 def exchanged(model, layer, rng):
     """Two neighbours in the wrong order; the first of them departs."""
     layers = model.model.layers
@@ -688,25 +694,25 @@ def exchanged(model, layer, rng):
     return f"block {first}"
 
 
-@mistake("attention", "weights of block|is that of block")
+@mistake("attention", "has the weights of block")
 def neighbour_attention(model, layer, rng):
     other = layer + 1 if layer == 1 else layer - 1
     block(model, layer).self_attn.load_state_dict(block(model, other).self_attn.state_dict())
 
 
-@mistake("MLP", "weights of block|is that of block")
+@mistake("MLP", "has the weights of block")
 def neighbour_mlp(model, layer, rng):
     other = layer + 1 if layer == 1 else layer - 1
     block(model, layer).mlp.load_state_dict(block(model, other).mlp.state_dict())
 
 
-@mistake("attention", "v_proj.weight", "block")
+@mistake("attention", "v_proj.weight is that of block")
 def neighbour_v(model, layer, rng):
     other = layer + 1 if layer == 1 else layer - 1
     projection(model, layer, "v").weight.data = projection(model, other, "v").weight.data
 
 
-@mistake("MLP", "down_proj.weight", "block")
+@mistake("MLP", "down_proj.weight is that of block")
 def neighbour_down(model, layer, rng):
     other = layer + 1 if layer == 1 else layer - 1
     projection(model, layer, "down").weight.data = projection(model, other, "down").weight.data
