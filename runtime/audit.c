@@ -10,23 +10,23 @@
 /* ---- how the states were made ---- */
 
 #define ALL(format)                                                                                \
-    { format, format, format, format, PLENS__EXACT, 0 }
+    { format, format, format, format, PLENS__EXACT, 0, 0 }
 
 static const plens__making float_makings[PLENS__MAKINGS] = {
     {"float32", ALL(PLENS__FLOAT)},
     {"float32 with matrix products in f16",
-     {PLENS__HALF, PLENS__HALF, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 0}},
+     {PLENS__HALF, PLENS__HALF, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 0, 0}},
     {"float32 with matrix products in bf16",
-     {PLENS__BFLOAT, PLENS__BFLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 0}},
+     {PLENS__BFLOAT, PLENS__BFLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 0, 0}},
 };
 static const plens__making half_makings[] = {
     {"float32, stored as f16",
-     {PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__HALF, 0}},
+     {PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__HALF, 0, 0}},
     {"f16", ALL(PLENS__HALF)},
 };
 static const plens__making bfloat_makings[] = {
     {"float32, stored as bf16",
-     {PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__BFLOAT, 0}},
+     {PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__BFLOAT, 0, 0}},
     {"bf16", ALL(PLENS__BFLOAT)},
 };
 

@@ -86,7 +86,8 @@ void plens__norm_row(const plens__step *s, plens__slot slot, const double *x, si
     for (size_t i = 0; i < n; i++) {
         double scaled = plens__round_result(s, at + i, (x[i] - mean) * r);
         y[i] = plens__round_result(s, at + n + i, scaled * norm_weight(s, slot, i));
-        y[i] = plens__round_to(s->arithmetic->operands, 0, 0, y[i]);
+        if (!s->arithmetic->core_only)
+            y[i] = plens__round_to(s->arithmetic->operands, 0, 0, y[i]);
     }
 }
 

@@ -42,7 +42,8 @@ typedef struct plens__arithmetic {
     plens__format results;           /* of every operation; sums are then in float */
     plens__format residual;
     plens__format stored; /* the dump's: input and output were rounded when they were written */
-    uint64_t seed;        /* 0: to nearest; else stochastic rounding, another for each seed */
+    int core_only; /* attention's own products have these operands, its projections float's */
+    uint64_t seed; /* 0: to nearest; else stochastic rounding, another for each seed */
 } plens__arithmetic;
 
 /* x in a format. `at` numbers the value for stochastic rounding. */

@@ -181,20 +181,22 @@ void plens__case_blur(plens__case *c, const double *state, uint64_t seed) {
     plens__guarded(blur_task, &blur);
 }
 
-/* The noise of c->arithmetic in a variant whose exact output is `exact`. Uses trial and normed. */
-static void estimate_noise(plens__case *c, const plens__variant *variant, const double *exact,
-                           plens__noise *noise) {
+/* The noise in a variant whose exact output is `exact`, of an arithmetic of attention and of one of
+ * the rest. Uses trial and normed. */
+static void estimate_noise(plens__case *c, const plens__variant *variant,
+                           const plens__arithmetic *attention, const plens__arithmetic *rest,
+                           const double *exact, plens__noise *noise) {
     size_t size = c->reference.n * c->reference.config->d_model;
     size_t n_samples = ENOUGH / size + 1;
     n_samples = n_samples < MAX_SAMPLES ? n_samples : MAX_SAMPLES;
     memset(c->samples, 0, size * sizeof *c->samples);
     for (size_t i = 0; i < n_samples; i++) {
-        plens__arithmetic arithmetic = *c->arithmetic;
-        arithmetic.seed = i;
+        plens__arithmetic first = *attention, second = *rest;
+        first.seed = second.seed = i;
         plens__case_blur(c, c->x, i + 1);
-        plens__block_run(&c->reference, variant, &arithmetic, c->blurred, &c->trial);
-        difference add = {
-            finish(c, &arithmetic, &c->trial), exact, c->samples, size, arithmetic.stored, i};
+        plens__block_attention(&c->reference, variant, &first, c->blurred, &c->trial);
+        plens__block_mlp(&c->reference, variant, &second, c->blurred, &c->trial);
+        difference add = {finish(c, &second, &c->trial), exact, c->samples, size, second.stored, i};
         plens__guarded(square_task, &add);
     }
     estimate e = {c, exact, c->samples, noise, n_samples};
@@ -202,7 +204,7 @@ static void estimate_noise(plens__case *c, const plens__variant *variant, const 
 }
 
 void plens__case_estimate(plens__case *c) {
-    estimate_noise(c, &c->model, c->base_output, &c->noise);
+    estimate_noise(c, &c->model, c->arithmetic, c->arithmetic, c->base_output, &c->noise);
 }
 
 void plens__case_begin(plens__case *c) {
@@ -231,8 +233,36 @@ plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int
     if (excess.worst <= 1 || !(excess.all < 0.3 * before.all))
         return excess;
     memcpy(c->trial_output, output, size * sizeof(double));
-    estimate_noise(c, variant, c->trial_output, &c->trial_noise);
+    estimate_noise(c, variant, c->arithmetic, c->arithmetic, c->trial_output, &c->trial_noise);
     return plens__excess_of(&c->trial_noise, c->departure);
+}
+
+typedef struct likelihood {
+    const plens__noise *noise;
+    double rms, log;
+} likelihood;
+
+/* Of entries with deviations rms * position * column, up to a constant. */
+static void likelihood_task(void *arg, size_t item, int thread) {
+    likelihood *s = arg;
+    double n = (double)s->noise->n, d = (double)s->noise->d;
+    (void)item;
+    (void)thread;
+    s->log = -n * d * plens__log(s->rms + 1e-300);
+    for (size_t t = 0; t < s->noise->n; t++)
+        s->log -= d * plens__log(s->noise->position[t]);
+    for (size_t j = 0; j < s->noise->d; j++)
+        s->log -= n * plens__log(s->noise->column[j]);
+}
+
+plens__excess plens__case_try_rounding(plens__case *c, const plens__arithmetic *attention,
+                                       const plens__arithmetic *rest, double *log_likelihood) {
+    estimate_noise(c, &c->model, attention, rest, c->base_output, &c->trial_noise);
+    plens__excess excess = plens__excess_of(&c->trial_noise, c->base_departure);
+    likelihood s = {&c->trial_noise, excess.all, 0};
+    plens__guarded(likelihood_task, &s);
+    *log_likelihood = s.log;
+    return excess;
 }
 
 /* ---- memory ---- */

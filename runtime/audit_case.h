@@ -60,6 +60,12 @@ const double *plens__case_output(plens__case *c, const plens__variant *variant, 
  * noise is estimated anew from the variant itself. */
 plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int mlp_only);
 
+/* The departure of the model's own block against the rounding of an arithmetic in attention and of
+ * one in the rest; and how likely such rounding is to have this pattern over positions and columns,
+ * whatever its size. */
+plens__excess plens__case_try_rounding(plens__case *c, const plens__arithmetic *attention,
+                                       const plens__arithmetic *rest, double *log_likelihood);
+
 plens__excess plens__excess_of(const plens__noise *noise, const double *departure);
 
 #endif

@@ -175,11 +175,20 @@ static int fit_single(plens__ranking *r, plens__variant *best, plens__finding *f
     return n_explained > 0;
 }
 
-/* A row left out, doubled, of the wrong sign or scale. The sweeps are those of the departure. */
+static void tell_row(const plens__edit *edit, plens__finding *finding) {
+    char factor[PLENS__NUMBER_TEXT], text[128];
+    int missing = fabs(1 + edit->value) < 0.01;
+    snprintf(text, sizeof text, "row %zu of %s is %s%s", edit->row, plens__slot_name(edit->slot),
+             missing ? "missing (all zeros)" : "multiplied by about ",
+             missing ? "" : plens__show_number(1 + edit->value, factor));
+    add_text(finding->text, sizeof finding->text, text);
+}
+
+/* A row left out, doubled, of the wrong sign or scale; a row of gate_proj that is left out is one
+ * of up_proj: both are named. The sweeps are those of the departure. */
 static int fit_row(plens__ranking *r, plens__finding *finding) {
     plens__case *c = r->c;
-    plens__excess least = finding->after;
-    plens__edit edit = {0};
+    int found = 0;
     r->whole_rows = 1;
     plens__rank(r);
     r->whole_rows = 0;
@@ -189,22 +198,20 @@ static int fit_row(plens__ranking *r, plens__finding *finding) {
         plens__variant variant = c->model;
         plens__add_edit(&variant, &r->best[i], 0);
         plens__excess after = fit(c, &variant);
-        if (!(after.all < least.all))
+        if (after.worst > 1)
             continue;
-        least = after;
-        edit = variant.edits[0];
+        const char *part = plens__slot_part(variant.edits[0].slot);
+        if (!found || after.all < finding->after.all)
+            finding->after = after;
+        if (!found)
+            finding->text[0] = '\0';
+        else
+            add_text(finding->text, sizeof finding->text, "; or ");
+        finding->part = !found || strcmp(part, finding->part) == 0 ? part : "attention or MLP";
+        finding->explained = found = 1;
+        tell_row(&variant.edits[0], finding);
     }
-    if (least.worst > 1)
-        return 0;
-    finding->after = least;
-    finding->explained = 1;
-    finding->part = plens__slot_part(edit.slot);
-    char factor[PLENS__NUMBER_TEXT];
-    snprintf(finding->text, sizeof finding->text, "row %zu of %s is %s%s", edit.row,
-             plens__slot_name(edit.slot),
-             fabs(1 + edit.value) < 0.01 ? "missing (all zeros)" : "multiplied by about ",
-             fabs(1 + edit.value) < 0.01 ? "" : plens__show_number(1 + edit.value, factor));
-    return 1;
+    return found;
 }
 
 /* Adds entries of the same matrix to the best one while that helps. */

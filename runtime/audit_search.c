@@ -220,6 +220,75 @@ void plens__accuse(plens__case *c, plens__finding *finding) {
         set_finding(finding, &suspect, after);
 }
 
+/* ---- what is left ---- */
+
+#define ROUGH(format)                                                                              \
+    { format, format, format, PLENS__FLOAT, PLENS__EXACT, 0, 0 }
+#define PRODUCTS(format)                                                                           \
+    { format, format, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 0, 0 }
+#define CORE(format)                                                                               \
+    { PLENS__FLOAT, format, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 1, 0 }
+
+/* Of two parts one is named if its rounding makes the pattern found e^5 times likelier. */
+#define CLEAR 5
+
+/* One block, or a part of one, in a rougher arithmetic than the rest of the states. Such a
+ * departure has the size of that rounding everywhere, neither much more nor much less. */
+static void try_rounding(plens__case *c, plens__finding *finding) {
+    static const struct {
+        plens__arithmetic arithmetic;
+        const char *text;
+    } ways[] = {
+        {CORE(PLENS__BFLOAT), "bf16, or 8 bits, of queries, keys and values"},
+        {PRODUCTS(PLENS__BFLOAT), "bf16, or 8 bits, in products"},
+        {ROUGH(PLENS__BFLOAT), "bf16, or 8 bits"},
+        {PRODUCTS(PLENS__HALF), "f16 in products"},
+        {ROUGH(PLENS__HALF), "f16"},
+    };
+    double likeliest[2] = {-1e300, -1e300};
+    if (c->arithmetic->operands != PLENS__FLOAT)
+        return;
+    for (size_t i = 0; i < 2 * (sizeof ways / sizeof *ways); i++) {
+        plens__arithmetic rough = ways[i / 2].arithmetic;
+        int in_mlp = i % 2 == 1;
+        double likelihood;
+        rough.stored = c->arithmetic->stored;
+        if (rough.core_only && in_mlp)
+            continue;
+        plens__excess excess = plens__case_try_rounding(
+            c, in_mlp ? c->arithmetic : &rough, in_mlp ? &rough : c->arithmetic, &likelihood);
+        if (excess.worst > 1 || excess.all < 0.2)
+            continue;
+        if (likelihood > likeliest[0] && likelihood > likeliest[1]) {
+            finding->explained = 1;
+            finding->after = excess;
+            finding->part = in_mlp ? PLENS__PART_MLP : PLENS__PART_ATTENTION;
+            snprintf(finding->text, sizeof finding->text,
+                     "it departs as much as rounding to %s would; other steps are finer",
+                     ways[i / 2].text);
+        }
+        likeliest[in_mlp] = likelihood > likeliest[in_mlp] ? likelihood : likeliest[in_mlp];
+    }
+    if (finding->explained && fabs(likeliest[0] - likeliest[1]) < CLEAR)
+        finding->part = "attention or MLP";
+}
+
+/* A guess that leaves most of the departure says less than this: whether the first position, which
+ * attends to itself alone, departs. */
+static void tell_first_position(const plens__case *c, plens__finding *finding) {
+    plens__noise first = c->noise;
+    first.n = 1;
+    if (c->noise.n < 2 || c->model.window == 1 ||
+        !(finding->after.all > 0.1 * finding->before.all) ||
+        plens__excess_of(&first, c->base_departure).worst > 1)
+        return;
+    finding->part = PLENS__PART_ATTENTION;
+    snprintf(
+        finding->text, sizeof finding->text,
+        "position 0, which attends to itself alone, agrees: it is in what attention does between "
+        "positions (queries, keys, rotation, scale, mask)");
+}
+
 plens_status plens__investigate(const plens_model *model, size_t layer, plens__case *c,
                                 plens__finding *finding, plens_error *error) {
     plens_status status = PLENS_OK;
@@ -228,5 +297,9 @@ plens_status plens__investigate(const plens_model *model, size_t layer, plens__c
         status = plens__try_neighbours(model, layer, c, finding, error);
     if (status == PLENS_OK && !finding->explained)
         status = plens__fit_entries(c, finding, error);
+    if (status == PLENS_OK && !finding->explained)
+        try_rounding(c, finding);
+    if (status == PLENS_OK && !finding->explained)
+        tell_first_position(c, finding);
     return status;
 }

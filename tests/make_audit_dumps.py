@@ -267,7 +267,7 @@ def kv_int8(model, layer, rng):
            softmax(q @ eight(k).mT * model.model.layers[layer - 1].self_attn.scaling + m) @ eight(v))
 
 
-@mistake("attention")
+@mistake("attention", "between positions")
 def softcap_scores(model, layer, rng):
     scores(model, layer, lambda s, m, v, q, k: softmax(5 * torch.tanh(s / 5) + m) @ v)
 
