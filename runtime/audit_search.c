@@ -229,8 +229,10 @@ void plens__accuse(plens__case *c, plens__finding *finding) {
 #define CORE(format)                                                                               \
     { PLENS__FLOAT, format, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 1, 0 }
 
-/* Of two parts one is named if its rounding makes the pattern found e^5 times likelier. */
-#define CLEAR 5
+/* Of two parts one is named if its rounding makes the pattern found that much likelier, in
+ * logarithms for each position: a rounded weight errs alike at all positions, so that they count as
+ * one. */
+#define CLEAR 2
 
 /* One block, or a part of one, in a rougher arithmetic than the rest of the states. Such a
  * departure has the size of that rounding everywhere, neither much more nor much less. */
@@ -269,7 +271,7 @@ static void try_rounding(plens__case *c, plens__finding *finding) {
         }
         likeliest[in_mlp] = likelihood > likeliest[in_mlp] ? likelihood : likeliest[in_mlp];
     }
-    if (finding->explained && fabs(likeliest[0] - likeliest[1]) < CLEAR)
+    if (finding->explained && fabs(likeliest[0] - likeliest[1]) < CLEAR * (double)c->noise.n)
         finding->part = "attention or MLP";
 }
 
