@@ -71,14 +71,22 @@ static double larger(double a, double b) {
     return a > b ? a : b; /* b if a is a NaN: callers pass the NaN as b */
 }
 
-/* Over 820 clean dumps of 1 to 40 positions, 13 models and five precisions the worst was 0.7 of its
- * limit, in float32 of several positions 0.4. Few entries scatter more. */
+/* What the root of the mean square of k entries may be, in units of the imitation's. Of k
+ * independent normal ones it is above 1 + t / sqrt(k) with a probability below e^(-t^2 / 2)
+ * [Gaussian concentration: Boucheron, Lugosi & Massart 2013, theorem 5.6]: 1.5e-8 for t = 6.
+ * Another engine may be rougher than the imitation, though not by much: that rounds at random,
+ * which errs sqrt(2) times more than rounding to nearest, and adds one by one. */
+#define TAIL    6
+#define ROUGHER 3
+
+double plens__noise_limit(size_t k) {
+    return ROUGHER * (1 + TAIL / sqrt((double)k));
+}
+
 static void excess_task(void *arg, size_t item, int thread) {
     const sums *s = arg;
     size_t n = s->noise->n, d = s->noise->d;
-    double all = 0, worst = 0;
-    double position_limit = 5 * (1 + 2 / sqrt((double)d));
-    double column_limit = 6 * (1 + 2 / sqrt((double)n));
+    double all = 0, worst = 0, largest = 0;
     (void)item;
     (void)thread;
     for (size_t t = 0; t < n; t++) {
@@ -86,10 +94,10 @@ static void excess_task(void *arg, size_t item, int thread) {
         for (size_t j = 0; j < d; j++) {
             double z = s->departure[t * d + j] / (s->noise->position[t] * s->noise->column[j]);
             square += z * z;
-            worst = larger(worst, fabs(z) / 20);
+            largest = larger(largest, fabs(z));
         }
         all += square / (double)(n * d);
-        worst = larger(worst, sqrt(square / (double)d) / position_limit);
+        worst = larger(worst, sqrt(square / (double)d) / plens__noise_limit(d));
     }
     for (size_t j = 0; j < d; j++) {
         double square = 0;
@@ -97,10 +105,11 @@ static void excess_task(void *arg, size_t item, int thread) {
             double z = s->departure[t * d + j] / (s->noise->position[t] * s->noise->column[j]);
             square += z * z / (double)n;
         }
-        worst = larger(worst, sqrt(square) / column_limit);
+        worst = larger(worst, sqrt(square) / plens__noise_limit(n));
     }
     s->excess->all = sqrt(all);
-    s->excess->worst = larger(worst, s->excess->all / 4);
+    worst = larger(worst, largest / plens__noise_limit(1));
+    s->excess->worst = larger(worst, s->excess->all / plens__noise_limit(n * d));
     if (!(all < 1e300))
         s->excess->all = s->excess->worst = 1e150;
 }

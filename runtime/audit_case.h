@@ -66,6 +66,9 @@ plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int
 plens__excess plens__case_try_rounding(plens__case *c, const plens__arithmetic *attention,
                                        const plens__arithmetic *rest, double *log_likelihood);
 
+/* How large the root of the mean square of k entries / noise may be if all is rounding. */
+double plens__noise_limit(size_t k);
+
 plens__excess plens__excess_of(const plens__noise *noise, const double *departure);
 
 #endif

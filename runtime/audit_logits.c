@@ -84,7 +84,7 @@ static void tile_sums_task(void *arg, size_t item, int thread) {
             s->position[n + t] += a->logits_made[at] * a->logits_made[at];
             s->rounding += unit * unit;
         }
-        if (excess > 64 && s->n_wrong++ == 0)
+        if (sqrt(excess) > plens__noise_limit(n) && s->n_wrong++ == 0)
             s->first_wrong = s->first + i;
     }
 }
