@@ -136,7 +136,10 @@ static void add_edit(const plens__edit *edit, const double *x, double *y) {
 static void add_edits_and_bias(const plens__step *s, plens__slot slot, const double *x, size_t n_in,
                                double *y, size_t n_out) {
     const plens__variant *variant = s->variant;
-    const float *bias = linear_of(source(s->reference, variant, slot), variant->matrix[slot])->bias;
+    const float *bias =
+        linear_of(source(s->reference, variant, (plens__slot)(PLENS__SLOT_BIAS + slot)),
+                  variant->matrix[slot])
+            ->bias;
     for (size_t t = 0; t < s->reference->n; t++) {
         for (size_t e = 0; e < variant->n_edits; e++) {
             if (variant->edits[e].slot == slot)

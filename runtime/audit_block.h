@@ -120,10 +120,9 @@ typedef struct plens__variant {
     double attn_out, mlp_out;   /* factors of what is added to it: 1 */
     int parallel_mlp;           /* the MLP reads the block's input */
     int twice;                  /* the block is applied to its own output again */
-    const plens__block
-        *from[PLENS__N_SLOTS];           /* another block's weights (and bias); NULL: its own */
-    plens__slot matrix[PLENS__N_LINEAR]; /* whose matrix and bias are used */
-    double factor[PLENS__N_LINEAR];      /* of the matrix: 1 */
+    const plens__block *from[PLENS__N_SLOTS]; /* another block's; NULL: its own */
+    plens__slot matrix[PLENS__N_LINEAR];      /* whose matrix and bias are used */
+    double factor[PLENS__N_LINEAR];           /* of the matrix: 1 */
     int transposed[PLENS__N_LINEAR];
     double bias[PLENS__N_LINEAR]; /* factors of the biases: 1 */
     size_t n_edits;

@@ -212,6 +212,16 @@ static void estimate_noise(plens__case *c, const plens__variant *variant,
     plens__guarded(noise_task, &e);
 }
 
+void plens__case_imitate(plens__case *c, uint64_t seed) {
+    plens__arithmetic arithmetic = *c->arithmetic;
+    arithmetic.seed = seed;
+    plens__case_blur(c, c->x, seed);
+    plens__block_run(&c->reference, &c->model, &arithmetic, c->blurred, &c->trial);
+    difference s = {finish(c, &arithmetic, &c->trial), c->base_output, c->departure,
+                    c->noise.n * c->noise.d,           PLENS__EXACT,   0};
+    plens__guarded(subtract_task, &s);
+}
+
 void plens__case_estimate(plens__case *c) {
     estimate_noise(c, &c->model, c->arithmetic, c->arithmetic, c->base_output, &c->noise);
 }

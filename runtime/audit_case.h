@@ -49,6 +49,10 @@ void plens__case_begin(plens__case *c);
 /* Estimates the noise of c->arithmetic again, after it has changed. */
 void plens__case_estimate(plens__case *c);
 
+/* A departure that rounding in c->arithmetic alone makes, to c->departure; another for each seed
+ * above 0. */
+void plens__case_imitate(plens__case *c, uint64_t seed);
+
 /* What a stored state [n, d_model] may have been before it was rounded, to c->blurred. */
 void plens__case_blur(plens__case *c, const double *state, uint64_t seed);
 

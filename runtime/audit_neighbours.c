@@ -41,23 +41,39 @@ static void put_group(const group *g, size_t layer, plens__suspect *s) {
     plens__suspect_put(s, g->part, text);
 }
 
-/* The i-th way of taking weights from another block: a group of slots, or a slot alone. */
+static int has_slot(const plens__block *block, plens__slot slot) {
+    const plens__linear *all[] = {&block->q,    &block->k,  &block->v,   &block->o,
+                                  &block->gate, &block->up, &block->down};
+    if (slot >= PLENS__SLOT_Q_NORM)
+        return block->q_norm != NULL;
+    return slot < PLENS__SLOT_BIAS || slot >= PLENS__SLOT_ATTN_NORM ||
+           all[slot - PLENS__SLOT_BIAS]->bias != NULL;
+}
+
+/* The biases that belong to the matrices of a set. */
+static unsigned with_biases(unsigned slots) {
+    return slots | (slots & ((1u << PLENS__N_LINEAR) - 1)) << PLENS__SLOT_BIAS;
+}
+
+/* The i-th way of taking weights from another block: a group of slots; a slot; a matrix with its
+ * bias. */
 static plens__answer taken(const plens__case *c, const plens__block *other, size_t layer, size_t i,
                            plens__suspect *s) {
-    unsigned slots = 0;
+    unsigned slots;
     char text[96];
     if (i < N_GROUPS) {
-        slots = groups[i].slots;
+        slots = with_biases(groups[i].slots);
         put_group(&groups[i], layer, s);
-        if (i == N_GROUPS - 1 && other->q_norm == NULL)
+        if (i == N_GROUPS - 1 && !has_slot(other, PLENS__SLOT_Q_NORM))
             return PLENS__NOT_HERE;
-    } else if (i - N_GROUPS < PLENS__N_SLOTS) {
-        plens__slot slot = (plens__slot)(i - N_GROUPS);
-        int is_bias = slot >= PLENS__SLOT_BIAS && slot < PLENS__SLOT_ATTN_NORM;
-        if (is_bias || (slot >= PLENS__SLOT_Q_NORM && other->q_norm == NULL))
+    } else if (i - N_GROUPS < PLENS__N_SLOTS + PLENS__N_LINEAR) {
+        int both = i - N_GROUPS >= PLENS__N_SLOTS;
+        plens__slot slot = (plens__slot)(i - N_GROUPS - (both ? PLENS__N_SLOTS : 0));
+        if (!has_slot(other, both ? (plens__slot)(slot + PLENS__SLOT_BIAS) : slot))
             return PLENS__NOT_HERE;
-        slots = 1u << slot;
-        snprintf(text, sizeof text, "%s is that of block %zu", plens__slot_name(slot), layer);
+        slots = both ? with_biases(1u << slot) : 1u << slot;
+        snprintf(text, sizeof text, "%s is that of block %zu%s", plens__slot_name(slot), layer,
+                 both ? ", and its bias" : "");
         plens__suspect_put(s, plens__slot_part(slot), text);
     } else {
         return PLENS__NO_MORE;

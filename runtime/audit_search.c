@@ -41,10 +41,10 @@ void plens__slope_begin(plens__case *c, const plens__variant *variant, int mlp_o
            c->reference.n * c->reference.config->d_model * sizeof(double));
 }
 
-plens__slope plens__slope_towards(plens__case *c, const plens__variant *moved, double step,
-                                  int mlp_only, const double *departure) {
+static plens__slope slope_of(plens__case *c, const double *moved, double step,
+                             const double *departure) {
     line s = {.noise = &c->noise, .departure = departure, .output = c->slope_output, .step = step};
-    s.moved = plens__case_output(c, moved, mlp_only);
+    s.moved = moved;
     plens__guarded(line_task, &s);
     plens__slope slope = {0, 0, 0};
     if (s.jj > 0 && s.rr > 0) {
@@ -53,6 +53,11 @@ plens__slope plens__slope_towards(plens__case *c, const plens__variant *moved, d
         slope.alignment = s.rj * s.rj / (s.jj * s.rr);
     }
     return slope;
+}
+
+plens__slope plens__slope_towards(plens__case *c, const plens__variant *moved, double step,
+                                  int mlp_only, const double *departure) {
+    return slope_of(c, plens__case_output(c, moved, mlp_only), step, departure);
 }
 
 typedef struct number_entry {
@@ -129,19 +134,29 @@ static int fit_number(plens__case *c, const number_entry *number, plens__suspect
     return 1;
 }
 
+/* How many imitated departures tell how far rounding alone goes along a derivative. */
+#define IMITATED 8
+
 double plens__significance(plens__case *c) {
     const double h = 1e-4;
     static const size_t which[] = {0, 1, 4};
+    size_t bytes = c->reference.n * c->reference.config->d_model * sizeof(double);
     double most = 0;
-    memcpy(c->slope_output, c->base_output,
-           c->reference.n * c->reference.config->d_model * sizeof(double));
     for (size_t i = 0; i < sizeof which / sizeof *which; i++) {
         plens__variant moved;
+        double square = 0;
         if (!(set_number(c, &numbers[which[i]], h, &moved) > 0))
             continue;
         int mlp_only = strcmp(numbers[which[i]].part, "MLP") == 0;
+        memcpy(c->slope_output, c->base_output, bytes);
         plens__slope slope = plens__slope_towards(c, &moved, h, mlp_only, c->base_departure);
-        most = slope.significance > most ? slope.significance : most;
+        memcpy(c->trial_output, plens__case_output(c, &moved, mlp_only), bytes);
+        for (uint64_t seed = 1; seed <= IMITATED; seed++) {
+            plens__case_imitate(c, seed);
+            square += pow(slope_of(c, c->trial_output, h, c->departure).significance, 2);
+        }
+        double limit = plens__noise_limit(1) * sqrt(square / IMITATED) + 1e-300;
+        most = slope.significance / limit > most ? slope.significance / limit : most;
     }
     return most;
 }
@@ -229,13 +244,13 @@ void plens__accuse(plens__case *c, plens__finding *finding) {
 #define CORE(format)                                                                               \
     { PLENS__FLOAT, format, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 1, 0 }
 
-/* Of two parts one is named if its rounding makes the pattern found that much likelier, in
+/* One of two parts is named if its rounding makes the pattern found that much likelier, in
  * logarithms for each position: a rounded weight errs alike at all positions, so that they count as
  * one. */
-#define CLEAR 2
+#define CLEAR 4
 
-/* One block, or a part of one, in a rougher arithmetic than the rest of the states. Such a
- * departure has the size of that rounding everywhere, neither much more nor much less. */
+/* One part of one block in a rougher arithmetic than the rest of the states. Such a departure has
+ * the size of that rounding everywhere, neither much more nor much less. */
 static void try_rounding(plens__case *c, plens__finding *finding) {
     static const struct {
         plens__arithmetic arithmetic;
@@ -248,8 +263,8 @@ static void try_rounding(plens__case *c, plens__finding *finding) {
         {ROUGH(PLENS__HALF), "f16"},
     };
     double likeliest[2] = {-1e300, -1e300};
-    if (c->arithmetic->operands != PLENS__FLOAT)
-        return;
+    size_t way[2] = {0, 0};
+    plens__excess after[2] = {{0, 0}, {0, 0}};
     for (size_t i = 0; i < 2 * (sizeof ways / sizeof *ways); i++) {
         plens__arithmetic rough = ways[i / 2].arithmetic;
         int in_mlp = i % 2 == 1;
@@ -259,36 +274,47 @@ static void try_rounding(plens__case *c, plens__finding *finding) {
             continue;
         plens__excess excess = plens__case_try_rounding(
             c, in_mlp ? c->arithmetic : &rough, in_mlp ? &rough : c->arithmetic, &likelihood);
-        if (excess.worst > 1 || excess.all < 0.2)
+        if (excess.worst > 1 || excess.all < 0.2 || !(likelihood > likeliest[in_mlp]))
             continue;
-        if (likelihood > likeliest[0] && likelihood > likeliest[1]) {
-            finding->explained = 1;
-            finding->after = excess;
-            finding->part = in_mlp ? PLENS__PART_MLP : PLENS__PART_ATTENTION;
-            snprintf(finding->text, sizeof finding->text,
-                     "it departs as much as rounding to %s would; other steps are finer",
-                     ways[i / 2].text);
-        }
-        likeliest[in_mlp] = likelihood > likeliest[in_mlp] ? likelihood : likeliest[in_mlp];
+        likeliest[in_mlp] = likelihood;
+        way[in_mlp] = i / 2;
+        after[in_mlp] = excess;
     }
-    if (finding->explained && fabs(likeliest[0] - likeliest[1]) < CLEAR * (double)c->noise.n)
-        finding->part = "attention or MLP";
+    int in_mlp = likeliest[1] > likeliest[0];
+    if (!(fabs(likeliest[0] - likeliest[1]) > CLEAR * (double)c->noise.n))
+        return;
+    finding->explained = 1;
+    finding->after = after[in_mlp];
+    finding->part = in_mlp ? PLENS__PART_MLP : PLENS__PART_ATTENTION;
+    snprintf(finding->text, sizeof finding->text,
+             "it departs as much as rounding to %s would; other steps are finer",
+             ways[way[in_mlp]].text);
 }
 
-/* A guess that leaves most of the departure says less than this: whether the first position, which
- * attends to itself alone, departs. */
+/* Where a guess leaves much of the departure: whether the first position, which attends to itself
+ * alone, departs. */
 static void tell_first_position(const plens__case *c, plens__finding *finding) {
+    static const char text[] =
+        "position 0, which attends to itself alone, agrees, so it is in what "
+        "attention does between positions";
     plens__noise first = c->noise;
     first.n = 1;
     if (c->noise.n < 2 || c->model.window == 1 ||
-        !(finding->after.all > 0.1 * finding->before.all) ||
         plens__excess_of(&first, c->base_departure).worst > 1)
         return;
+    if (strcmp(finding->part, PLENS__PART_ATTENTION) != 0)
+        finding->text[0] = '\0';
+    size_t used = strlen(finding->text);
+    snprintf(finding->text + used, sizeof finding->text - used, "%s%s", used > 0 ? "; " : "", text);
     finding->part = PLENS__PART_ATTENTION;
-    snprintf(
-        finding->text, sizeof finding->text,
-        "position 0, which attends to itself alone, agrees: it is in what attention does between "
-        "positions (queries, keys, rotation, scale, mask)");
+}
+
+void plens__describe_rest(plens__case *c, plens__finding *finding) {
+    int poor = !finding->explained && finding->after.all > 0.5 * finding->before.all;
+    if (poor && c->arithmetic->operands == PLENS__FLOAT)
+        try_rounding(c, finding);
+    if (!finding->explained)
+        tell_first_position(c, finding);
 }
 
 plens_status plens__investigate(const plens_model *model, size_t layer, plens__case *c,
@@ -299,9 +325,5 @@ plens_status plens__investigate(const plens_model *model, size_t layer, plens__c
         status = plens__try_neighbours(model, layer, c, finding, error);
     if (status == PLENS_OK && !finding->explained)
         status = plens__fit_entries(c, finding, error);
-    if (status == PLENS_OK && !finding->explained)
-        try_rounding(c, finding);
-    if (status == PLENS_OK && !finding->explained)
-        tell_first_position(c, finding);
     return status;
 }

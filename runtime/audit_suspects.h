@@ -58,15 +58,19 @@ void plens__consider(plens__case *c, const plens__suspect *suspect, plens__findi
 plens_status plens__try_neighbours(const plens_model *model, size_t layer, plens__case *c,
                                    plens__finding *finding, plens_error *error);
 
+/* Adds to a finding that explains nothing: whether a rougher arithmetic would, and what the first
+ * position says. */
+void plens__describe_rest(plens__case *c, plens__finding *finding);
+
 /* The same without the entries of matrices: tells what is explained, never fails. */
 void plens__accuse(plens__case *c, plens__finding *finding);
 
 /* The same among single numbers: epsilons, scales, bases, factors. 1 if the suspect explains it. */
 int plens__fit_numbers(plens__case *c, plens__suspect *best, plens__excess *excess);
 
-/* How significantly the departure points along one of the numbers that engines get wrong by little:
- * the norms' epsilons and the attention scale. A departure below the noise of each entry may be far
- * above it in the sum over all. */
+/* How far the departure points along one of the numbers that engines get wrong by little, the
+ * norms' epsilons and the attention scale: above 1 farther than imitated departures allow. A
+ * departure below the noise of each entry may be far above it in the sum over all. */
 double plens__significance(plens__case *c);
 
 /* The same among few entries of one matrix or vector. */

@@ -248,7 +248,7 @@ def softmax_before_mask(model, layer, rng):
     scores(model, layer, lambda s, m, v, q, k: (softmax(s) * (m == 0)) @ v)
 
 
-@mistake("attention", "bf16")
+@mistake("attention")
 def attention_bf16(model, layer, rng):
     if next(model.parameters()).dtype != torch.float32:
         return NOTHING
@@ -257,7 +257,7 @@ def attention_bf16(model, layer, rng):
            h(h(softmax(h(h(q) @ h(k).mT * model.model.layers[layer - 1].self_attn.scaling) + m)) @ h(v)))
 
 
-@mistake("attention", "8 bits")
+@mistake("attention")
 def kv_int8(model, layer, rng):
     def eight(x):
         unit = x.abs().amax(-1, keepdim=True) / 127
