@@ -256,15 +256,14 @@ static void try_rounding(plens__case *c, plens__finding *finding) {
         plens__arithmetic arithmetic;
         const char *text;
     } ways[] = {
-        {CORE(PLENS__BFLOAT), "bf16, or 8 bits, of queries, keys and values"},
-        {PRODUCTS(PLENS__BFLOAT), "bf16, or 8 bits, in products"},
-        {ROUGH(PLENS__BFLOAT), "bf16, or 8 bits"},
+        {CORE(PLENS__BFLOAT), "bf16 or 8 bits of queries, keys and values"},
+        {PRODUCTS(PLENS__BFLOAT), "bf16 or 8 bits in products"},
+        {ROUGH(PLENS__BFLOAT), "bf16 or 8 bits"},
         {PRODUCTS(PLENS__HALF), "f16 in products"},
         {ROUGH(PLENS__HALF), "f16"},
     };
     double likeliest[2] = {-1e300, -1e300};
     size_t way[2] = {0, 0};
-    plens__excess after[2] = {{0, 0}, {0, 0}};
     for (size_t i = 0; i < 2 * (sizeof ways / sizeof *ways); i++) {
         plens__arithmetic rough = ways[i / 2].arithmetic;
         int in_mlp = i % 2 == 1;
@@ -278,17 +277,14 @@ static void try_rounding(plens__case *c, plens__finding *finding) {
             continue;
         likeliest[in_mlp] = likelihood;
         way[in_mlp] = i / 2;
-        after[in_mlp] = excess;
     }
     int in_mlp = likeliest[1] > likeliest[0];
     if (!(fabs(likeliest[0] - likeliest[1]) > CLEAR * (double)c->noise.n))
         return;
-    finding->explained = 1;
-    finding->after = after[in_mlp];
-    finding->part = in_mlp ? PLENS__PART_MLP : PLENS__PART_ATTENTION;
-    snprintf(finding->text, sizeof finding->text,
-             "it departs as much as rounding to %s would; other steps are finer",
-             ways[way[in_mlp]].text);
+    size_t used = strlen(finding->text);
+    snprintf(finding->text + used, sizeof finding->text - used,
+             "; its size is that of rounding to %s in %s alone", ways[way[in_mlp]].text,
+             in_mlp ? "the MLP" : "attention");
 }
 
 /* Where a guess leaves much of the departure: whether the first position, which attends to itself
@@ -311,10 +307,10 @@ static void tell_first_position(const plens__case *c, plens__finding *finding) {
 
 void plens__describe_rest(plens__case *c, plens__finding *finding) {
     int poor = !finding->explained && finding->after.all > 0.5 * finding->before.all;
+    if (poor)
+        tell_first_position(c, finding);
     if (poor && c->arithmetic->operands == PLENS__FLOAT)
         try_rounding(c, finding);
-    if (!finding->explained)
-        tell_first_position(c, finding);
 }
 
 plens_status plens__investigate(const plens_model *model, size_t layer, plens__case *c,
