@@ -37,6 +37,29 @@ plens_status plens__audit_run(const plens__engine *engine, const plens_model *mo
                               const plens_states *states, const plens_audit_options *options,
                               plens_audit_result *result, plens_error *error);
 
+/* ---- the steps ---- */
+
+/* State l of the dump to `to` [n, d_model]. */
+void plens__audit_load(const plens__audit *a, size_t l, double *to);
+/* Sets a->c up for a block (1..L) and runs the model's own. */
+plens_status plens__audit_begin(plens__audit *a, size_t layer, plens_error *error);
+
+/* ---- in what precision (audit_making.c) ---- */
+
+/* Checks that all is finite and finds the makings that the values allow. */
+plens_status plens__choose_makings(plens__audit *a, plens_error *error);
+/* The making that explains the departures. */
+size_t plens__choose_making(const plens__audit *a);
+plens_status plens__doubt_making(plens__audit *a, plens_error *error);
+int plens__as_float(const plens__audit *a); /* 1: the values fill float32 */
+
+/* ---- the verdict (audit_verdict.c) ---- */
+
+plens_status plens__conclude(plens__audit *a, size_t n_rows, plens_audit_result *result,
+                             plens_error *error);
+
+/* ---- the ends (audit_ends.c, audit_logits.c) ---- */
+
 /* The format in which states are kept, or were stored. */
 plens__format plens__format_of(const plens__arithmetic *arithmetic);
 

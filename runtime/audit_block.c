@@ -10,27 +10,8 @@
 #include <string.h>
 
 #include "runtime/audit_math.h"
+#include "runtime/audit_step.h"
 #include "runtime/numeric.h"
-
-typedef struct step {
-    const plens__reference *reference;
-    const plens__variant *variant;
-    const plens__arithmetic *arithmetic;
-    const double *x;
-    plens__trace *trace;
-    /* of a norm */
-    const double *from;
-    const float *weight, *other;
-    plens__norm_kind norm;
-    double eps;
-    /* of a rotation; also where a step writes to */
-    double *to;
-    size_t n_heads;
-    int is_query;
-    /* of an addition */
-    const double *added;
-    double skip, out;
-} step;
 
 static const plens__linear *linear_of(const plens__block *block, plens__slot slot) {
     const plens__linear *all[] = {&block->q,    &block->k,  &block->v,   &block->o,
@@ -44,15 +25,22 @@ void plens__variant_of_model(const plens__config *config, size_t layer, plens__v
     variant->attn_eps = variant->mlp_eps = variant->qk_eps = config->rms_norm_eps;
     variant->scale = 1 / sqrt((double)config->head_dim);
     variant->window = config->windows[layer - 1];
+    variant->rope_dims = config->head_dim;
     variant->skip_attn = variant->skip_mlp = variant->attn_out = variant->mlp_out = 1;
     for (int s = 0; s < PLENS__N_LINEAR; s++) {
         variant->matrix[s] = (plens__slot)s;
-        variant->factor[s] = 1;
+        variant->factor[s] = variant->bias[s] = 1;
     }
 }
 
-static double round_result(const step *s, size_t at, double x) {
+double plens__round_result(const plens__step *s, size_t at, double x) {
     return plens__round_to(s->arithmetic->results, s->arithmetic->seed, at, x);
+}
+
+/* The block whose weights a slot has. */
+static const plens__block *source(const plens__reference *reference, const plens__variant *variant,
+                                  plens__slot slot) {
+    return variant->from[slot] != NULL ? variant->from[slot] : reference->block;
 }
 
 static double edited(const plens__variant *variant, plens__slot slot, size_t i, double value) {
@@ -65,7 +53,7 @@ static double edited(const plens__variant *variant, plens__slot slot, size_t i, 
 
 /* ---- norms ---- */
 
-static double norm_weight(const step *s, plens__slot slot, size_t i) {
+static double norm_weight(const plens__step *s, plens__slot slot, size_t i) {
     const float *weight = s->norm == PLENS__NORM_OTHER ? s->other : s->weight;
     double w = s->norm == PLENS__NORM_NO_WEIGHT ? 1 : (double)weight[i];
     if (s->norm == PLENS__NORM_WEIGHT_PLUS_ONE)
@@ -74,11 +62,18 @@ static double norm_weight(const step *s, plens__slot slot, size_t i) {
 }
 
 /* One row x [n] to y [n]; y may be x. */
-static void norm_row(const step *s, plens__slot slot, const double *x, size_t n, size_t at,
+void plens__norm_row(const plens__step *s, plens__slot slot, const double *x, size_t n, size_t at,
                      double *y) {
     double sum = 0, mean = 0;
     if (s->norm == PLENS__NORM_NONE) {
         memmove(y, x, n * sizeof *y);
+        return;
+    }
+    if (s->norm == PLENS__NORM_TWICE) {
+        plens__step once = *s;
+        once.norm = PLENS__NORM_RMS;
+        plens__norm_row(&once, slot, x, n, at, y);
+        plens__norm_row(&once, slot, y, n, at + 2 * n, y);
         return;
     }
     for (size_t i = 0; i < n && s->norm == PLENS__NORM_MEAN; i++)
@@ -89,22 +84,23 @@ static void norm_row(const step *s, plens__slot slot, const double *x, size_t n,
     if (s->arithmetic->results != PLENS__EXACT)
         r = plens__round_to(PLENS__FLOAT, s->arithmetic->seed, at, r);
     for (size_t i = 0; i < n; i++) {
-        double scaled = round_result(s, at + i, (x[i] - mean) * r);
-        y[i] = round_result(s, at + n + i, scaled * norm_weight(s, slot, i));
-        y[i] = plens__round_to(s->arithmetic->operands, 0, 0, y[i]);
+        double scaled = plens__round_result(s, at + i, (x[i] - mean) * r);
+        y[i] = plens__round_result(s, at + n + i, scaled * norm_weight(s, slot, i));
+        if (!s->arithmetic->core_only)
+            y[i] = plens__round_to(s->arithmetic->operands, 0, 0, y[i]);
     }
 }
 
 static void norm_task(void *arg, size_t item, int thread) {
-    const step *s = arg;
+    const plens__step *s = arg;
     size_t d = s->reference->config->d_model;
     (void)thread;
-    norm_row(s, s->is_query ? PLENS__SLOT_ATTN_NORM : PLENS__SLOT_MLP_NORM, s->from + item * d, d,
-             item * d * 2, s->to + item * d);
+    plens__norm_row(s, s->is_query ? PLENS__SLOT_ATTN_NORM : PLENS__SLOT_MLP_NORM,
+                    s->from + item * d, d, item * d * 2, s->to + item * d);
 }
 
-static void normalize(step *s, plens__slot slot, const double *from, double *to) {
-    const plens__block *block = s->reference->block;
+static void normalize(plens__step *s, plens__slot slot, const double *from, double *to) {
+    const plens__block *block = source(s->reference, s->variant, slot);
     s->is_query = slot == PLENS__SLOT_ATTN_NORM;
     s->weight = s->is_query ? block->attn_norm : block->mlp_norm;
     s->other = s->is_query ? block->mlp_norm : block->attn_norm;
@@ -119,7 +115,7 @@ void plens__reference_norm(const plens__reference *reference, plens__norm_kind k
                            const float *weight, const float *other, double eps,
                            const plens__arithmetic *arithmetic, const double *x, double *to) {
     static const plens__variant as_is;
-    step s = {.reference = reference, .variant = &as_is, .arithmetic = arithmetic};
+    plens__step s = {.reference = reference, .variant = &as_is, .arithmetic = arithmetic};
     s.from = x;
     s.to = to;
     s.weight = weight;
@@ -132,28 +128,35 @@ void plens__reference_norm(const plens__reference *reference, plens__norm_kind k
 
 /* ---- linear layers ---- */
 
-static void add_edits_and_bias(const step *s, plens__slot slot, const double *x, size_t n_in,
+static void add_edit(const plens__edit *edit, const double *x, double *y) {
+    y[edit->row] +=
+        edit->value * (edit->column == PLENS__WHOLE_ROW ? y[edit->row] : x[edit->column]);
+}
+
+static void add_edits_and_bias(const plens__step *s, plens__slot slot, const double *x, size_t n_in,
                                double *y, size_t n_out) {
     const plens__variant *variant = s->variant;
-    const float *bias = linear_of(s->reference->block, variant->matrix[slot])->bias;
+    const float *bias =
+        linear_of(source(s->reference, variant, (plens__slot)(PLENS__SLOT_BIAS + slot)),
+                  variant->matrix[slot])
+            ->bias;
     for (size_t t = 0; t < s->reference->n; t++) {
         for (size_t e = 0; e < variant->n_edits; e++) {
-            const plens__edit *edit = &variant->edits[e];
-            if (edit->slot == slot)
-                y[t * n_out + edit->row] += edit->value * x[t * n_in + edit->column];
+            if (variant->edits[e].slot == slot)
+                add_edit(&variant->edits[e], x + t * n_in, y + t * n_out);
         }
         for (size_t o = 0; o < n_out; o++) {
             double *at = &y[t * n_out + o];
-            double b = bias == NULL || variant->no_bias[slot] ? 0 : (double)bias[o];
+            double b = bias == NULL ? 0 : (double)bias[o] * variant->bias[slot];
             b = plens__round_to(s->arithmetic->weights, 0, 0, b);
             b = edited(variant, (plens__slot)(PLENS__SLOT_BIAS + slot), o, b);
-            *at = round_result(s, t * n_out + o, *at * variant->factor[slot] + b);
+            *at = plens__round_result(s, t * n_out + o, *at * variant->factor[slot] + b);
         }
     }
 }
 
 typedef struct finish {
-    const step *s;
+    const plens__step *s;
     plens__slot slot;
     const double *x;
     double *y;
@@ -167,9 +170,10 @@ static void finish_task(void *arg, size_t item, int thread) {
     add_edits_and_bias(f->s, f->slot, f->x, f->n_in, f->y, f->n_out);
 }
 
-static void apply(const step *s, plens__slot slot, const double *x, double *y) {
+static void apply(const plens__step *s, plens__slot slot, const double *x, double *y) {
     const plens__linear *own = linear_of(s->reference->block, slot);
-    const plens__linear *used = linear_of(s->reference->block, s->variant->matrix[slot]);
+    const plens__linear *used =
+        linear_of(source(s->reference, s->variant, slot), s->variant->matrix[slot]);
     if (s->variant->transposed[slot])
         plens__reference_multiply_back(s->reference, &used->matrix, x, s->reference->n, y);
     else
@@ -179,177 +183,11 @@ static void apply(const step *s, plens__slot slot, const double *x, double *y) {
     plens__guarded(finish_task, &f);
 }
 
-/* ---- rotation ---- */
-
-static double frequency(const plens__config *config, size_t i) {
-    static const double two_pi = 6.283185307179586476925;
-    double exponent = (double)(2 * i) / (double)config->head_dim;
-    double f = plens__exp(-exponent * plens__log(config->rope_theta));
-    if (config->rope_type == PLENS__ROPE_LINEAR)
-        return f / config->rope_factor;
-    if (config->rope_type != PLENS__ROPE_LLAMA3)
-        return f;
-    double low = config->rope_low_freq_factor, high = config->rope_high_freq_factor;
-    double smooth = (config->rope_original_positions * f / two_pi - low) / (high - low);
-    smooth = smooth < 0 ? 0 : smooth > 1 ? 1 : smooth;
-    return (1 - smooth) * (f / config->rope_factor) + smooth * f;
-}
-
-/* Sine and cosine of pair i at a position. Exactly as Transformers has it the frequency and the
- * angle are floats; engines differ in that, so an imitated arithmetic has them exact. */
-static void angle_of(const step *s, size_t i, double position, double *sine, double *cosine) {
-    double f = frequency(&s->variant->config, i), angle = position * f;
-    if (s->arithmetic->results == PLENS__EXACT)
-        angle = (double)((float)position * (float)f);
-    plens__sincos(angle, sine, cosine);
-    if (s->variant->rope_reversed)
-        *sine = -*sine;
-    *sine = round_result(s, 2 * i, *sine);
-    *cosine = round_result(s, 2 * i + 1, *cosine);
-}
-
-static void rotate_head(const step *s, double position, size_t at, double *head) {
-    size_t head_dim = s->reference->config->head_dim, half = head_dim / 2;
-    int interleaved = s->variant->rope_interleaved;
-    for (size_t i = 0; i < half; i++) {
-        double *a = head + (interleaved ? 2 * i : i), *b = a + (interleaved ? 1 : half);
-        double sine, cosine, x = *a, y = *b;
-        angle_of(s, i, position, &sine, &cosine);
-        at += 6;
-        *a = round_result(s, at,
-                          round_result(s, at + 1, x * cosine) - round_result(s, at + 2, y * sine));
-        *b = round_result(s, at + 3,
-                          round_result(s, at + 4, y * cosine) + round_result(s, at + 5, x * sine));
-    }
-}
-
-void plens__rotate_back(const plens__config *config, double position, double *head) {
-    static const plens__arithmetic exact;
-    plens__variant variant = {.config = *config, .rope_reversed = 1};
-    plens__reference reference = {.config = config};
-    step s = {.reference = &reference, .variant = &variant, .arithmetic = &exact};
-    rotate_head(&s, position, 0, head);
-}
-
-/* The q/k norm where there is one, and the rotation, of all heads at position `item`. */
-static void rotate_task(void *arg, size_t item, int thread) {
-    step s = *(step *)arg;
-    const plens__variant *variant = s.variant;
-    size_t head_dim = s.reference->config->head_dim;
-    plens__slot slot = s.is_query ? PLENS__SLOT_Q_NORM : PLENS__SLOT_K_NORM;
-    double position = (double)item + (s.is_query ? variant->shift_q : variant->shift_k);
-    int rotated = s.is_query ? !variant->no_rope_q : !variant->no_rope_k;
-    int normed = s.weight != NULL && !(s.is_query ? variant->no_q_norm : variant->no_k_norm);
-    (void)thread;
-    for (size_t h = 0; h < s.n_heads; h++) {
-        size_t at = (item * s.n_heads + h) * head_dim;
-        double *head = s.to + at;
-        memcpy(head, s.from + at, head_dim * sizeof *head);
-        if (normed && !variant->norm_after_rope)
-            norm_row(&s, slot, head, head_dim, at, head);
-        if (rotated)
-            rotate_head(&s, position, at, head);
-        if (normed && variant->norm_after_rope)
-            norm_row(&s, slot, head, head_dim, at, head);
-        for (size_t i = 0; i < head_dim; i++)
-            head[i] = plens__round_to(s.arithmetic->operands, 0, 0, head[i]);
-    }
-}
-
-static void rotate(step *s, int is_query, const double *from, double *to) {
-    const plens__config *config = s->reference->config;
-    s->is_query = is_query;
-    s->weight = is_query ? s->reference->block->q_norm : s->reference->block->k_norm;
-    s->norm = PLENS__NORM_RMS;
-    s->eps = s->variant->qk_eps;
-    s->n_heads = is_query ? config->n_heads : config->n_kv_heads;
-    s->from = from;
-    s->to = to;
-    plens__parallel(s->reference->engine, s->reference->n, rotate_task, s);
-}
-
-/* ---- attention ---- */
-
-static size_t swapped(const plens__variant *variant, size_t head, int this_kind) {
-    if (!this_kind)
-        return head;
-    return head == variant->swap_a   ? variant->swap_b
-           : head == variant->swap_b ? variant->swap_a
-                                     : head;
-}
-
-void plens__heads_of(const plens__config *config, const plens__variant *variant, size_t head,
-                     size_t *query, size_t *key, size_t *value) {
-    plens__swap swap = variant->swap;
-    size_t group = config->n_heads / config->n_kv_heads;
-    *query = swapped(variant, head, swap == PLENS__SWAP_QUERIES || swap == PLENS__SWAP_OUTPUTS);
-    size_t served = swap == PLENS__SWAP_OUTPUTS ? *query : head;
-    size_t kv = variant->modulo_heads ? served % config->n_kv_heads : served / group;
-    *key = swapped(variant, kv, swap == PLENS__SWAP_KEYS || swap == PLENS__SWAP_KEYS_VALUES);
-    *value = swapped(variant, kv, swap == PLENS__SWAP_VALUES || swap == PLENS__SWAP_KEYS_VALUES);
-}
-
-void plens__visible(const plens__variant *variant, size_t n, size_t position, size_t *first,
-                    size_t *end) {
-    long long last = (long long)position + variant->look_ahead;
-    *end = last < 0 ? 1 : last + 1 > (long long)n ? n : (size_t)last + 1;
-    *first =
-        variant->window > 0 && position + 1 > variant->window ? position + 1 - variant->window : 0;
-    if (*first >= *end)
-        *first = *end - 1;
-}
-
-/* The pattern of one query over positions [first, end) to p [end - first]. */
-static void softmax_scores(const step *s, const double *q, const double *k, size_t stride,
-                           size_t first, size_t end, size_t at, double *p) {
-    size_t head_dim = s->reference->config->head_dim, n = end - first;
-    double max = -(double)INFINITY, sum = 0;
-    for (size_t j = 0; j < n; j++) {
-        double score = 0;
-        for (size_t i = 0; i < head_dim; i++)
-            score += q[i] * k[(first + j) * stride + i];
-        p[j] = round_result(s, at + j, round_result(s, at + j + n, score) * s->variant->scale);
-        max = p[j] > max ? p[j] : max;
-    }
-    for (size_t j = 0; j < n; j++)
-        sum += p[j] = plens__exp(p[j] - max);
-    for (size_t j = 0; j < n; j++) {
-        p[j] = round_result(s, at + j + 2 * n, p[j] / sum);
-        p[j] = plens__round_to(s->arithmetic->operands, 0, 0, p[j]);
-    }
-}
-
-/* Item: one head, all positions. */
-static void attend_task(void *arg, size_t item, int thread) {
-    const step *s = arg;
-    const plens__config *config = s->reference->config;
-    size_t head_dim = config->head_dim, n = s->reference->n, first, end, query, key, value;
-    size_t width = config->n_heads * head_dim, stride = config->n_kv_heads * head_dim;
-    double *p = s->reference->scratch + (size_t)thread * s->reference->scratch_width;
-    plens__heads_of(config, s->variant, item, &query, &key, &value);
-    for (size_t t = 0; t < n; t++) {
-        double *z = s->trace->z + t * width + item * head_dim;
-        plens__visible(s->variant, n, t, &first, &end);
-        softmax_scores(s, s->trace->q_rotated + t * width + query * head_dim,
-                       s->trace->k_rotated + key * head_dim, stride, first, end,
-                       (item * n + t) * n * 3, p);
-        memset(z, 0, head_dim * sizeof *z);
-        for (size_t j = first; j < end; j++) {
-            const double *v = s->trace->v + j * stride + value * head_dim;
-            for (size_t i = 0; i < head_dim; i++)
-                z[i] += p[j - first] * plens__round_to(s->arithmetic->operands, 0, 0, v[i]);
-        }
-        for (size_t i = 0; i < head_dim; i++)
-            z[i] = plens__round_to(s->arithmetic->operands, 0, 0,
-                                   round_result(s, t * width + i, z[i]));
-    }
-}
-
 /* ---- the residual stream ---- */
 
 /* to = skip * from + out * added, one position. */
 static void add_task(void *arg, size_t item, int thread) {
-    const step *s = arg;
+    const plens__step *s = arg;
     size_t d = s->reference->config->d_model;
     (void)thread;
     for (size_t i = item * d; i < (item + 1) * d; i++)
@@ -357,7 +195,7 @@ static void add_task(void *arg, size_t item, int thread) {
                                    s->skip * s->from[i] + s->out * s->added[i]);
 }
 
-static void add(step *s, double skip, const double *from, double out, double *to) {
+static void add(plens__step *s, double skip, const double *from, double out, double *to) {
     s->skip = skip;
     s->from = from;
     s->out = out;
@@ -369,16 +207,15 @@ static void add(step *s, double skip, const double *from, double out, double *to
 void plens__block_attention(const plens__reference *reference, const plens__variant *variant,
                             const plens__arithmetic *arithmetic, const double *x,
                             plens__trace *trace) {
-    step s = {.reference = reference, .variant = variant, .arithmetic = arithmetic};
+    plens__step s = {.reference = reference, .variant = variant, .arithmetic = arithmetic};
     s.x = x;
     s.trace = trace;
     normalize(&s, PLENS__SLOT_ATTN_NORM, x, trace->attn_normed);
     apply(&s, PLENS__SLOT_Q, trace->attn_normed, trace->q);
     apply(&s, PLENS__SLOT_K, trace->attn_normed, trace->k);
     apply(&s, PLENS__SLOT_V, trace->attn_normed, trace->v);
-    rotate(&s, 1, trace->q, trace->q_rotated);
-    rotate(&s, 0, trace->k, trace->k_rotated);
-    plens__parallel(reference->engine, reference->config->n_heads, attend_task, &s);
+    plens__step_rotate(&s);
+    plens__step_attend(&s);
     apply(&s, PLENS__SLOT_O, trace->z, reference->product);
     add(&s, variant->skip_attn, x, variant->attn_out, trace->mid);
 }
@@ -386,20 +223,21 @@ void plens__block_attention(const plens__reference *reference, const plens__vari
 /* ---- the MLP ---- */
 
 static void activate_task(void *arg, size_t item, int thread) {
-    const step *s = arg;
+    const plens__step *s = arg;
     size_t d_ff = s->reference->config->d_ff;
     (void)thread;
     for (size_t i = item * d_ff; i < (item + 1) * d_ff; i++) {
         double activated = plens__activate(s->variant->activation, s->trace->gate[i]);
-        activated = round_result(s, 2 * i, activated) * s->trace->up[i];
-        s->trace->hidden[i] =
-            plens__round_to(s->arithmetic->operands, 0, 0, round_result(s, 2 * i + 1, activated));
+        activated = plens__round_result(s, 2 * i, activated);
+        activated *= s->variant->no_up ? 1 : s->trace->up[i];
+        s->trace->hidden[i] = plens__round_to(s->arithmetic->operands, 0, 0,
+                                              plens__round_result(s, 2 * i + 1, activated));
     }
 }
 
 void plens__block_mlp(const plens__reference *reference, const plens__variant *variant,
                       const plens__arithmetic *arithmetic, const double *x, plens__trace *trace) {
-    step s = {.reference = reference, .variant = variant, .arithmetic = arithmetic};
+    plens__step s = {.reference = reference, .variant = variant, .arithmetic = arithmetic};
     s.x = x;
     s.trace = trace;
     normalize(&s, PLENS__SLOT_MLP_NORM, variant->parallel_mlp ? x : trace->mid, trace->mlp_normed);
@@ -414,6 +252,10 @@ void plens__block_run(const plens__reference *reference, const plens__variant *v
                       const plens__arithmetic *arithmetic, const double *x, plens__trace *trace) {
     plens__block_attention(reference, variant, arithmetic, x, trace);
     plens__block_mlp(reference, variant, arithmetic, x, trace);
+    if (!variant->twice)
+        return;
+    plens__block_attention(reference, variant, arithmetic, trace->out, trace);
+    plens__block_mlp(reference, variant, arithmetic, trace->out, trace);
 }
 
 /* ---- memory ---- */

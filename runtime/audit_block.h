@@ -42,7 +42,8 @@ typedef struct plens__arithmetic {
     plens__format results;           /* of every operation; sums are then in float */
     plens__format residual;
     plens__format stored; /* the dump's: input and output were rounded when they were written */
-    uint64_t seed;        /* 0: to nearest; else stochastic rounding, another for each seed */
+    int core_only; /* attention's own products have these operands, its projections float's */
+    uint64_t seed; /* 0: to nearest; else stochastic rounding, another for each seed */
 } plens__arithmetic;
 
 /* x in a format. `at` numbers the value for stochastic rounding. */
@@ -61,8 +62,9 @@ typedef enum plens__norm_kind {
     PLENS__NORM_NO_WEIGHT,
     PLENS__NORM_WEIGHT_PLUS_ONE,
     PLENS__NORM_NONE,
-    PLENS__NORM_MEAN, /* LayerNorm: the mean subtracted */
-    PLENS__NORM_OTHER /* with the weight of the block's other norm */
+    PLENS__NORM_MEAN,  /* LayerNorm: the mean subtracted */
+    PLENS__NORM_OTHER, /* with the weight of the block's other norm */
+    PLENS__NORM_TWICE
 } plens__norm_kind;
 
 typedef enum plens__activation {
@@ -84,12 +86,15 @@ typedef enum plens__swap {
     PLENS__SWAP_OUTPUTS      /* two heads' outputs before o_proj */
 } plens__swap;
 
-/* Adds value to W[row, column], or to element `row` of a vector. */
+/* Adds value to W[row, column], or to element `row` of a vector; with column = PLENS__WHOLE_ROW
+ * adds value times the row to it. */
 typedef struct plens__edit {
     plens__slot slot;
     size_t row, column;
     double value;
 } plens__edit;
+
+#define PLENS__WHOLE_ROW (SIZE_MAX - 1)
 
 #define PLENS__EDITS 8
 
@@ -100,20 +105,26 @@ typedef struct plens__variant {
     int no_q_norm, no_k_norm, norm_after_rope;
     double scale; /* of the scores */
     int no_rope_q, no_rope_k, rope_interleaved, rope_reversed;
+    size_t rope_dims;     /* of each head that are rotated, the first ones: head_dim */
     int shift_q, shift_k; /* added to the positions of queries and keys */
     size_t window;
     int look_ahead;   /* a query also sees this many later positions; negative: fewer */
+    int mask_late;    /* the softmax is over all positions, then those out of sight are left out */
     int modulo_heads; /* query head h uses KV head h mod n_kv_heads */
     plens__swap swap;
     size_t swap_a, swap_b;
+    size_t silent_head; /* counted from 1: its output is 0 */
     plens__activation activation;
-    double skip_attn, skip_mlp;          /* factors of the residual that is added back: 1 */
-    double attn_out, mlp_out;            /* factors of what is added to it: 1 */
-    int parallel_mlp;                    /* the MLP reads the block's input */
-    plens__slot matrix[PLENS__N_LINEAR]; /* whose matrix and bias are used */
-    double factor[PLENS__N_LINEAR];      /* of the matrix: 1 */
+    int no_up;                  /* the activation is not multiplied by up_proj's output */
+    double skip_attn, skip_mlp; /* factors of the residual that is added back: 1 */
+    double attn_out, mlp_out;   /* factors of what is added to it: 1 */
+    int parallel_mlp;           /* the MLP reads the block's input */
+    int twice;                  /* the block is applied to its own output again */
+    const plens__block *from[PLENS__N_SLOTS]; /* another block's; NULL: its own */
+    plens__slot matrix[PLENS__N_LINEAR];      /* whose matrix and bias are used */
+    double factor[PLENS__N_LINEAR];           /* of the matrix: 1 */
     int transposed[PLENS__N_LINEAR];
-    int no_bias[PLENS__N_LINEAR];
+    double bias[PLENS__N_LINEAR]; /* factors of the biases: 1 */
     size_t n_edits;
     plens__edit edits[PLENS__EDITS];
 } plens__variant;

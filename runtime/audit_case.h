@@ -49,6 +49,13 @@ void plens__case_begin(plens__case *c);
 /* Estimates the noise of c->arithmetic again, after it has changed. */
 void plens__case_estimate(plens__case *c);
 
+/* A departure that rounding in c->arithmetic alone makes, to c->departure; another for each seed
+ * above 0. */
+void plens__case_imitate(plens__case *c, uint64_t seed);
+
+/* What a stored state [n, d_model] may have been before it was rounded, to c->blurred. */
+void plens__case_blur(plens__case *c, const double *state, uint64_t seed);
+
 /* The output of a variant, final norm included: [n, d_model], valid until the next run. mlp_only:
  * its attention is the model's. */
 const double *plens__case_output(plens__case *c, const plens__variant *variant, int mlp_only);
@@ -56,6 +63,15 @@ const double *plens__case_output(plens__case *c, const plens__variant *variant, 
 /* Runs a variant: fills departure and measures it. Where it brings the departure down far, the
  * noise is estimated anew from the variant itself. */
 plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int mlp_only);
+
+/* The departure of the model's own block against the rounding of an arithmetic in attention and of
+ * one in the rest; and how likely such rounding is to have this pattern over positions and columns,
+ * whatever its size. */
+plens__excess plens__case_try_rounding(plens__case *c, const plens__arithmetic *attention,
+                                       const plens__arithmetic *rest, double *log_likelihood);
+
+/* How large the root of the mean square of k entries / noise may be if all is rounding. */
+double plens__noise_limit(size_t k);
 
 plens__excess plens__excess_of(const plens__noise *noise, const double *departure);
 

@@ -194,6 +194,7 @@ static const struct {
     const char *text;
 } norm_mistakes[] = {
     {PLENS__NORM_NONE, -1, "it is missing"},
+    {PLENS__NORM_TWICE, -1, "it is applied twice"},
     {PLENS__NORM_NO_WEIGHT, -1, "its weight is missing"},
     {PLENS__NORM_WEIGHT_PLUS_ONE, -1, "its weight is used as 1 + weight"},
     {PLENS__NORM_MEAN, -1, "it subtracts the mean (LayerNorm)"},
@@ -232,7 +233,7 @@ static void columns_task(void *arg, size_t item, int thread) {
             rr += (a - b) * (a - b);
         }
         double factor = bb > 0 ? ab / bb : 1;
-        int wrong = rr > 25 * (double)noise->n;
+        int wrong = sqrt(rr / (double)noise->n) > plens__noise_limit(noise->n);
         if (wrong && s->n_wrong++ == 0) {
             s->first = j;
             s->factor = factor;

@@ -1,245 +1,17 @@
-/* A wrong weight among millions. To first order a departure r is explained by adding v to one entry
- * (i, j) of a matrix if r = v J_ij, J_ij the derivative of the block's output. One backward sweep
- * from r gives <r, J_ij> for all entries at once: the sum over positions of the adjoint at output i
- * times the input j. |J_ij|^2 comes the same way from random signs s as seeds: the mean of
- * <s, J_ij>^2 [Hutchinson 1990]. cos^2 of r and J_ij ranks the entries; the best are then fitted to
- * the block itself, which need not be linear. All products have weights 1 / noise. */
+/* A wrong weight among millions: the best of a ranking are fitted to the block itself, which need
+ * not be linear; one entry, a row, or several entries of one matrix. */
 #include "runtime/fp.h"
 
-#include "runtime/audit_suspects.h"
+#include "runtime/audit_rank.h"
 
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "runtime/audit_math.h"
-
-#define N_PROBES 16
-#define N_BEST   512  /* entries that are kept by their estimates */
-#define N_FITTED 16   /* of them, that are fitted in one round */
-#define EFFORT   4e11 /* multiply-adds for their exact ranking */
-#define ROWS     16   /* of a matrix in one item of work */
-
-typedef struct candidate {
-    double score; /* estimated cos^2, then exact */
-    double step;
-    plens__slot slot;
-    size_t row, column;
-} candidate;
-
-typedef struct ranking {
-    plens__case *c;
-    plens__adjoint adjoints[1 + N_PROBES]; /* of the departure, then of random signs */
-    double *seed, *current;                /* [n, d_model] */
-    double *attn_unit, *mlp_unit;          /* [n, d_model] the norms' outputs before their weight */
-    double *rows;                          /* [n_threads, 1 + N_PROBES, widest] */
-    size_t row_width;
-    candidate *best; /* [n_threads, N_BEST] by falling score */
-    plens__slot slot;
-    int only; /* a slot, or -1 */
-    const double *departure;
-    int probe;
-} ranking;
-
-/* ---- what reads what ---- */
-
-static const plens__linear *linear(const plens__case *c, int slot) {
-    const plens__block *b = c->reference.block;
-    const plens__linear *all[] = {&b->q, &b->k, &b->v, &b->o, &b->gate, &b->up, &b->down};
-    return all[slot];
-}
-
-static const double *input_of(const plens__case *c, plens__slot slot) {
-    const plens__trace *t = &c->base;
-    const double *all[] = {t->attn_normed, t->attn_normed, t->attn_normed, t->z,
-                           t->mlp_normed,  t->mlp_normed,  t->hidden};
-    return all[slot];
-}
-
-/* ---- seeds ---- */
-
-/* The departure over noise^2, or random signs over noise; then back through the final norm. */
-static void seed_task(void *arg, size_t item, int thread) {
-    ranking *r = arg;
-    const plens__case *c = r->c;
-    size_t n = c->noise.n, d = c->noise.d;
-    uint64_t bits = 0x9E3779B97F4A7C15u * (uint64_t)(r->probe + 1);
-    double *raw = r->rows; /* [d]: no other use yet */
-    (void)item;
-    (void)thread;
-    for (size_t t = 0; t < n; t++) {
-        double *seed = r->seed + t * d;
-        for (size_t i = 0; i < d; i++) {
-            double unit = 1 / (c->noise.position[t] * c->noise.column[i]);
-            bits = bits * 6364136223846793005u + 1442695040888963407u; /* Knuth's MMIX */
-            seed[i] =
-                r->probe > 0 ? (bits >> 63 ? unit : -unit) : r->departure[t * d + i] * unit * unit;
-        }
-        if (c->final_norm == NULL)
-            continue;
-        memset(raw, 0, d * sizeof *raw);
-        plens__norm_back_row(c->base.out + t * d, seed, c->final_norm, d, c->final_eps, raw);
-        memcpy(seed, raw, d * sizeof *raw);
-    }
-}
-
-static void sweep_back(ranking *r, const double *departure) {
-    plens__case *c = r->c;
-    r->departure = departure;
-    for (r->probe = 0; r->probe <= N_PROBES; r->probe++) {
-        plens__guarded(seed_task, r);
-        plens__block_backward(&c->reference, &c->model, c->x, &c->base, r->seed,
-                              &r->adjoints[r->probe]);
-    }
-}
-
-/* ---- ranking ---- */
-
-static void keep(ranking *r, int thread, candidate found) {
-    candidate *best = r->best + (size_t)thread * N_BEST;
-    if (!(found.score > best[N_BEST - 1].score))
-        return;
-    size_t at = N_BEST - 1;
-    for (; at > 0 && best[at - 1].score < found.score; at--)
-        best[at] = best[at - 1];
-    best[at] = found;
-}
-
-/* sums[0] = <r, J>, the others <s, J>. */
-static void judge(ranking *r, int thread, const double *sums, size_t stride, size_t row,
-                  size_t column) {
-    double square = 0;
-    for (size_t p = 1; p <= N_PROBES; p++)
-        square += sums[p * stride] * sums[p * stride] / N_PROBES;
-    if (square > 0)
-        keep(r, thread, (candidate){sums[0] * sums[0] / square, 0, r->slot, row, column});
-}
-
-/* Rows of the matrix r->slot. */
-static void matrix_task(void *arg, size_t item, int thread) {
-    ranking *r = arg;
-    const plens__matrix *matrix = &linear(r->c, (int)r->slot)->matrix;
-    size_t n_in = matrix->n_in, n_out = matrix->n_out, stride = r->row_width;
-    size_t end = (item + 1) * ROWS < n_out ? (item + 1) * ROWS : n_out;
-    const double *input = input_of(r->c, r->slot);
-    double *sums = r->rows + (size_t)thread * (1 + N_PROBES) * stride;
-    for (size_t row = item * ROWS; row < end; row++) {
-        memset(sums, 0, (1 + N_PROBES) * stride * sizeof *sums);
-        for (size_t t = 0; t < r->c->reference.n; t++) {
-            for (size_t p = 0; p <= N_PROBES; p++) {
-                double adjoint = r->adjoints[p].linear[r->slot][t * n_out + row];
-                for (size_t k = 0; k < n_in; k++)
-                    sums[p * stride + k] += adjoint * input[t * n_in + k];
-            }
-        }
-        for (size_t k = 0; k < n_in; k++)
-            judge(r, thread, sums + k, stride, row, k);
-    }
-}
-
-/* The adjoint of probe p at a vector's output, and what the vector's element multiplies. */
-static double vector_product(const ranking *r, size_t p, size_t t, size_t i, size_t width) {
-    const plens__adjoint *a = &r->adjoints[p];
-    if (r->slot >= PLENS__SLOT_BIAS && r->slot < PLENS__SLOT_ATTN_NORM)
-        return a->linear[r->slot - PLENS__SLOT_BIAS][t * width + i];
-    if (r->slot == PLENS__SLOT_ATTN_NORM)
-        return a->attn_normed[t * width + i] * r->attn_unit[t * width + i];
-    return a->mlp_normed[t * width + i] * r->mlp_unit[t * width + i];
-}
-
-static void vector_task(void *arg, size_t item, int thread) {
-    ranking *r = arg;
-    int bias = r->slot < PLENS__SLOT_ATTN_NORM;
-    size_t d = r->c->noise.d;
-    size_t width = bias ? linear(r->c, (int)r->slot - PLENS__SLOT_BIAS)->matrix.n_out : d;
-    (void)item;
-    for (size_t i = 0; i < width; i++) {
-        double sums[1 + N_PROBES] = {0};
-        for (size_t t = 0; t < r->c->reference.n; t++) {
-            for (size_t p = 0; p <= N_PROBES; p++)
-                sums[p] += vector_product(r, p, t, i, width);
-        }
-        judge(r, thread, sums, 1, i, 0);
-    }
-}
-
-static int has_vector(const plens__case *c, plens__slot slot) {
-    if (slot < PLENS__SLOT_ATTN_NORM)
-        return linear(c, (int)slot - PLENS__SLOT_BIAS)->bias != NULL;
-    return slot == PLENS__SLOT_ATTN_NORM || slot == PLENS__SLOT_MLP_NORM;
-}
-
-static int compare(const void *a, const void *b) {
-    const candidate *x = a, *y = b;
-    if (x->score != y->score)
-        return x->score > y->score ? -1 : 1;
-    if (x->slot != y->slot)
-        return x->slot < y->slot ? -1 : 1;
-    if (x->row != y->row)
-        return x->row < y->row ? -1 : 1;
-    return x->column < y->column ? -1 : x->column > y->column;
-}
-
-/* The best entries to r->best[0 .. N_BEST). */
-static void rank(ranking *r) {
-    const plens__engine *engine = r->c->reference.engine;
-    size_t n_best = (size_t)engine->n_threads * N_BEST;
-    for (size_t i = 0; i < n_best; i++)
-        r->best[i] = (candidate){0, 0, PLENS__SLOT_Q, SIZE_MAX, 0};
-    for (int slot = 0; slot < PLENS__N_SLOTS; slot++) {
-        r->slot = (plens__slot)slot;
-        if (r->only >= 0 && slot != r->only)
-            continue;
-        if (slot < PLENS__N_LINEAR)
-            plens__parallel(engine, (linear(r->c, slot)->matrix.n_out + ROWS - 1) / ROWS,
-                            matrix_task, r);
-        else if (has_vector(r->c, (plens__slot)slot))
-            plens__guarded(vector_task, r);
-    }
-    qsort(r->best, n_best, sizeof *r->best, compare);
-}
+#define N_FITTED 16 /* entries that are fitted in one round */
+#define N_ROWS   6  /* rows that are fitted */
 
 /* ---- fitting ---- */
-
-/* A small step for an entry: its derivative is then exact to many digits. */
-#define SMALL 1e-5
-
-static void add_edit(plens__variant *variant, const candidate *found, double value) {
-    variant->edits[variant->n_edits++] =
-        (plens__edit){found->slot, found->row, found->column, value};
-}
-
-/* How many entries are worth an exact look: a large block allows fewer. */
-static size_t n_exact(const plens__case *c) {
-    const plens__config *config = c->reference.config;
-    double block =
-        (double)config->d_model *
-        (double)(3 * config->d_ff + 2 * config->head_dim * (config->n_heads + config->n_kv_heads));
-    double n = EFFORT / (block * (double)c->reference.n);
-    return n < 32 ? 32 : n > N_BEST ? N_BEST : (size_t)n;
-}
-
-/* Exact alignments with c->samples (the departure of `variant`) in place of the estimates. */
-static void rank_exactly(ranking *r, const plens__variant *variant) {
-    size_t n = n_exact(r->c);
-    int mlp_only = variant->n_edits > 0 && plens__slot_is_mlp(variant->edits[0].slot);
-    plens__slope_begin(r->c, variant, mlp_only);
-    for (size_t i = n; i < N_BEST; i++)
-        r->best[i].row = SIZE_MAX;
-    for (size_t i = 0; i < n; i++) {
-        candidate *found = &r->best[i];
-        plens__variant moved = *variant;
-        if (found->row == SIZE_MAX)
-            break;
-        add_edit(&moved, found, SMALL);
-        plens__slope slope = plens__slope_towards(r->c, &moved, SMALL,
-                                                  plens__slot_is_mlp(found->slot), r->c->samples);
-        found->score = slope.alignment;
-        found->step = slope.step;
-    }
-    qsort(r->best, n, sizeof *r->best, compare);
-}
 
 /* Gauss-Newton, one edit after the other; leaves the departure in c->samples. */
 static plens__excess fit(plens__case *c, plens__variant *variant) {
@@ -252,9 +24,10 @@ static plens__excess fit(plens__case *c, plens__variant *variant) {
         size_t e = i % variant->n_edits;
         double least = 1e-9 * fabs(variant->edits[e].value);
         memcpy(c->samples, c->departure, bytes);
-        moved.edits[e].value += SMALL;
+        moved.edits[e].value += PLENS__SMALL_STEP;
         plens__slope_begin(c, variant, mlp_only);
-        plens__slope slope = plens__slope_towards(c, &moved, SMALL, mlp_only, c->samples);
+        plens__slope slope =
+            plens__slope_towards(c, &moved, PLENS__SMALL_STEP, mlp_only, c->samples);
         moved = *variant;
         moved.edits[e].value += slope.step;
         plens__excess after = plens__case_try(c, &moved, mlp_only);
@@ -285,8 +58,8 @@ static double value_in_file(const plens__case *c, const plens__edit *edit) {
     if (edit->slot == PLENS__SLOT_MLP_NORM)
         return (double)b->mlp_norm[edit->row];
     if (edit->slot >= PLENS__SLOT_BIAS)
-        return (double)linear(c, (int)edit->slot - PLENS__SLOT_BIAS)->bias[edit->row];
-    const plens__matrix *matrix = &linear(c, (int)edit->slot)->matrix;
+        return (double)plens__linear_at(c, (int)edit->slot - PLENS__SLOT_BIAS)->bias[edit->row];
+    const plens__matrix *matrix = &plens__linear_at(c, (int)edit->slot)->matrix;
     return plens__matrix_at(matrix, edit->row, edit->column);
 }
 
@@ -361,7 +134,7 @@ static void tell_several(const plens__case *c, const plens__variant *variant,
 /* ---- the search ---- */
 
 /* 1 if an entry of the same row of the same matrix comes before the i-th. */
-static int row_seen(const candidate *best, size_t i) {
+static int row_seen(const plens__candidate *best, size_t i) {
     for (size_t k = 0; k < i; k++) {
         if (best[k].slot == best[i].slot && best[k].row == best[i].row)
             return 1;
@@ -370,21 +143,21 @@ static int row_seen(const candidate *best, size_t i) {
 }
 
 /* Fits the best entries one by one: in the first round one of each row and the best's runner-up, in
- * the second the others (an activation bends the ranking), until some explain the departure.
+ * the second the others (an activation bends the plens__ranking), until some explain the departure.
  * best: the best of them. */
-static int fit_single(ranking *r, plens__variant *best, plens__finding *finding) {
+static int fit_single(plens__ranking *r, plens__variant *best, plens__finding *finding) {
     plens__case *c = r->c;
     plens__edit explained[2 * N_FITTED];
     size_t n_explained = 0, n_fitted = 0;
     plens__excess least = {1e300, 1e300};
     for (size_t round = 1; round <= 2 && n_explained == 0; round++) {
-        for (size_t i = 0; i < N_BEST && r->best[i].row != SIZE_MAX && n_fitted < round * N_FITTED;
-             i++) {
+        for (size_t i = 0;
+             i < PLENS__N_BEST && r->best[i].row != SIZE_MAX && n_fitted < round * N_FITTED; i++) {
             plens__variant variant = c->model;
             if (i != 1 && row_seen(r->best, i) != (round == 2))
                 continue;
             n_fitted++;
-            add_edit(&variant, &r->best[i], 0);
+            plens__add_edit(&variant, &r->best[i], 0);
             plens__excess after = fit(c, &variant);
             if (after.worst <= 1)
                 explained[n_explained++] = variant.edits[0];
@@ -402,21 +175,60 @@ static int fit_single(ranking *r, plens__variant *best, plens__finding *finding)
     return n_explained > 0;
 }
 
+static void tell_row(const plens__edit *edit, plens__finding *finding) {
+    char factor[PLENS__NUMBER_TEXT], text[128];
+    int missing = fabs(1 + edit->value) < 0.01;
+    snprintf(text, sizeof text, "row %zu of %s is %s%s", edit->row, plens__slot_name(edit->slot),
+             missing ? "missing (all zeros)" : "multiplied by about ",
+             missing ? "" : plens__show_number(1 + edit->value, factor));
+    add_text(finding->text, sizeof finding->text, text);
+}
+
+/* A row left out, doubled, of the wrong sign or scale; a row of gate_proj that is left out is one
+ * of up_proj: both are named. The sweeps are those of the departure. */
+static int fit_row(plens__ranking *r, plens__finding *finding) {
+    plens__case *c = r->c;
+    int found = 0;
+    r->whole_rows = 1;
+    plens__rank(r);
+    r->whole_rows = 0;
+    memcpy(c->samples, c->base_departure, c->noise.n * c->noise.d * sizeof(double));
+    plens__rank_exactly(r, &c->model);
+    for (size_t i = 0; i < N_ROWS && r->best[i].row != SIZE_MAX; i++) {
+        plens__variant variant = c->model;
+        plens__add_edit(&variant, &r->best[i], 0);
+        plens__excess after = fit(c, &variant);
+        if (after.worst > 1)
+            continue;
+        const char *part = plens__slot_part(variant.edits[0].slot);
+        if (!found || after.all < finding->after.all)
+            finding->after = after;
+        if (!found)
+            finding->text[0] = '\0';
+        else
+            add_text(finding->text, sizeof finding->text, "; or ");
+        finding->part = !found || strcmp(part, finding->part) == 0 ? part : "attention or MLP";
+        finding->explained = found = 1;
+        tell_row(&variant.edits[0], finding);
+    }
+    return found;
+}
+
 /* Adds entries of the same matrix to the best one while that helps. */
-static void fit_several(ranking *r, plens__variant *variant, plens__finding *finding) {
+static void fit_several(plens__ranking *r, plens__variant *variant, plens__finding *finding) {
     plens__case *c = r->c;
     plens__excess excess = fit(c, variant);
     r->only = (int)variant->edits[0].slot;
     while (excess.worst > 1 && variant->n_edits < PLENS__EDITS) {
         memcpy(r->current, c->samples, c->noise.n * c->noise.d * sizeof(double));
-        sweep_back(r, r->current);
-        rank(r);
+        plens__rank_sweep(r, r->current);
+        plens__rank(r);
         memcpy(c->samples, r->current, c->noise.n * c->noise.d * sizeof(double));
-        rank_exactly(r, variant);
+        plens__rank_exactly(r, variant);
         if (r->best[0].row == SIZE_MAX)
             break;
         plens__variant more = *variant;
-        add_edit(&more, &r->best[0], 0);
+        plens__add_edit(&more, &r->best[0], 0);
         plens__excess after = fit(c, &more);
         if (!(after.all < 0.9 * excess.all))
             break;
@@ -430,61 +242,22 @@ static void fit_several(ranking *r, plens__variant *variant, plens__finding *fin
     tell_several(c, variant, finding);
 }
 
-static void unit_task(void *arg, size_t item, int thread) {
-    ranking *r = arg;
-    const plens__case *c = r->c;
-    (void)item;
-    (void)thread;
-    for (size_t t = 0; t < c->noise.n; t++) {
-        size_t d = c->noise.d;
-        const double *from[] = {c->x + t * d, c->base.mid + t * d};
-        double *to[] = {r->attn_unit + t * d, r->mlp_unit + t * d};
-        double eps[] = {c->model.attn_eps, c->model.mlp_eps};
-        for (int k = 0; k < 2; k++) {
-            double square = 0;
-            for (size_t i = 0; i < d; i++)
-                square += from[k][i] * from[k][i] / (double)d;
-            for (size_t i = 0; i < d; i++)
-                to[k][i] = from[k][i] / sqrt(square + eps[k]);
-        }
-    }
-}
-
-static void carve(ranking *r, plens__carver *carver) {
-    const plens__case *c = r->c;
-    const plens__config *config = c->reference.config;
-    size_t n = c->reference.n, state = config->d_model * sizeof(double);
-    size_t threads = (size_t)c->reference.engine->n_threads;
-    r->row_width = c->reference.scratch_width;
-    for (int p = 0; p <= N_PROBES; p++)
-        plens__adjoint_carve(config, n, &r->adjoints[p], carver);
-    r->seed = plens__carve(carver, n, state);
-    r->current = plens__carve(carver, n, state);
-    r->attn_unit = plens__carve(carver, n, state);
-    r->mlp_unit = plens__carve(carver, n, state);
-    r->rows = plens__carve(carver, threads * (1 + N_PROBES), r->row_width * sizeof(double));
-    r->best = plens__carve(carver, threads * N_BEST, sizeof(candidate));
-}
-
 plens_status plens__fit_entries(plens__case *c, plens__finding *finding, plens_error *error) {
-    ranking r = {.c = c, .only = -1};
-    plens__carver carver = {NULL, 0, 0};
+    plens__ranking r;
+    char *base;
     size_t bytes = c->noise.n * c->noise.d * sizeof(double);
-    carve(&r, &carver);
-    const plens_allocator *allocator = &c->reference.engine->allocator;
-    char *base = carver.overflow ? NULL : plens__alloc(allocator, carver.used);
-    if (base == NULL)
-        return plens__fail_memory(error, carver.used, "the search for a wrong weight");
-    carver = (plens__carver){base, 0, 0};
-    carve(&r, &carver);
-    plens__guarded(unit_task, &r);
-    sweep_back(&r, c->base_departure);
-    rank(&r);
+    plens_status status = plens__rank_open(&r, c, &base, error);
+    if (status != PLENS_OK)
+        return status;
+    plens__rank_sweep(&r, c->base_departure);
+    plens__rank(&r);
     memcpy(c->samples, c->base_departure, bytes);
-    rank_exactly(&r, &c->model);
+    plens__rank_exactly(&r, &c->model);
     plens__variant best = c->model;
-    if (r.best[0].row != SIZE_MAX && !fit_single(&r, &best, finding) && r.best[0].score > 0.05)
+    int found = r.best[0].row == SIZE_MAX || fit_single(&r, &best, finding);
+    double score = r.best[0].score;
+    if (!found && !fit_row(&r, finding) && score > 0.05)
         fit_several(&r, &best, finding);
-    plens__free(allocator, base);
+    plens__free(&c->reference.engine->allocator, base);
     return PLENS_OK;
 }

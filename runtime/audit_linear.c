@@ -10,7 +10,7 @@
 
 #define ROWS_AT_ONCE 8  /* of the matrix, in one item of work */
 #define SLICE        64 /* columns in one item of the product from the other side */
-#define SUMS         8  /* partial sums of a dot product */
+#define AT_ONCE      8  /* positions in one pass over a row */
 
 /* ---- rounding ---- */
 
@@ -22,20 +22,35 @@ static double uniform(uint64_t seed, uint64_t at) {
     return (double)((z ^ z >> 31) >> 11) * 0x1p-53;
 }
 
-/* 2^(e - bits + 1) for 2^e <= |x| < 2^(e+1). */
-double plens__unit(plens__format format, double x) {
+/* The exponent e of the unit 2^e of a format around x, from the bits of x: millions are asked for.
+ */
+static int unit_exponent(plens__format format, double x) {
     static const int bits[] = {53, 24, 11, 8}, least[] = {-1022, -126, -14, -126};
-    int exponent;
-    (void)frexp(x, &exponent);
-    exponent = exponent - 1 < least[format] ? least[format] : exponent - 1;
-    return ldexp(1, exponent - bits[format] + 1);
+    uint64_t word;
+    memcpy(&word, &x, sizeof word);
+    int exponent = (int)(word >> 52 & 0x7FF) - 1023;
+    exponent = exponent < least[format] ? least[format] : exponent;
+    return exponent - bits[format] + 1;
+}
+
+/* 2^exponent, for -1022 <= exponent <= 1023. */
+static double power_of_two(int exponent) {
+    uint64_t word = (uint64_t)(exponent + 1023) << 52;
+    double x;
+    memcpy(&x, &word, sizeof x);
+    return x;
+}
+
+double plens__unit(plens__format format, double x) {
+    return ldexp(1, unit_exponent(format, x));
 }
 
 double plens__round_to(plens__format format, uint64_t seed, uint64_t at, double x) {
     if (format == PLENS__EXACT || x == 0 || !(fabs(x) <= 0x1p1000))
         return x;
-    double unit = plens__unit(format, x);
-    return floor(x / unit + (seed == 0 ? 0.5 : uniform(seed, at))) * unit;
+    int exponent = unit_exponent(format, x);
+    return floor(x * power_of_two(-exponent) + (seed == 0 ? 0.5 : uniform(seed, at))) *
+           power_of_two(exponent);
 }
 
 double plens__blur(plens__format format, uint64_t seed, uint64_t at, double x) {
@@ -66,29 +81,62 @@ double plens__matrix_at(const plens__matrix *matrix, size_t row, size_t column) 
     return (double)value;
 }
 
+/* 1 if every number of a checkpoint's type is one of the format. */
+static int holds(plens__format format, plens_dtype dtype) {
+    return format == PLENS__EXACT || format == PLENS__FLOAT ||
+           (format == PLENS__HALF && dtype == PLENS_F16) ||
+           (format == PLENS__BFLOAT && dtype == PLENS_BF16);
+}
+
 /* Elements [column, column + n) of a row, in the arithmetic's format; n <= SLICE. */
 static void widen_slice(const product *p, size_t row, size_t column, size_t n, double *to) {
     float values[SLICE];
     plens__widen(p->matrix->dtype, row_bytes(p->matrix, row, column), n, values);
+    if (holds(p->arithmetic->weights, p->matrix->dtype)) {
+        for (size_t i = 0; i < n; i++)
+            to[i] = (double)values[i];
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         to[i] = plens__round_to(p->arithmetic->weights, 0, 0, (double)values[i]);
 }
 
-static double dot(const double *a, const double *b, size_t n) {
-    double sums[SUMS] = {0}, rest = 0;
+/* A row times AT_ONCE positions of x, AT_ONCE * n apart: sums[AT_ONCE]. Independent chains keep the
+ * adders busy. */
+static void dots(const double *row, const double *x, size_t n, double *sums) {
+    double even[AT_ONCE] = {0}, odd[AT_ONCE] = {0};
     size_t i = 0;
-    for (; i + SUMS <= n; i += SUMS) {
-        for (size_t j = 0; j < SUMS; j++)
-            sums[j] += a[i + j] * b[i + j];
+    for (; i + 2 <= n; i += 2) {
+        for (size_t t = 0; t < AT_ONCE; t++) {
+            even[t] += row[i] * x[t * n + i];
+            odd[t] += row[i + 1] * x[t * n + i + 1];
+        }
     }
-    for (; i < n; i++)
-        rest += a[i] * b[i];
-    for (size_t j = 0; j < SUMS; j++)
-        rest += sums[j];
-    return rest;
+    for (size_t t = 0; t < AT_ONCE; t++)
+        sums[t] = even[t] + odd[t] + (i < n ? row[i] * x[t * n + i] : 0);
 }
 
 /* The same with one sum in float, k ascending: no engine rounds more. */
+static void dots_float(const double *row, const double *x, size_t n, double *sums) {
+    float all[AT_ONCE] = {0};
+    for (size_t i = 0; i < n; i++) {
+        for (size_t t = 0; t < AT_ONCE; t++)
+            all[t] += (float)row[i] * (float)x[t * n + i];
+    }
+    for (size_t t = 0; t < AT_ONCE; t++)
+        sums[t] = (double)all[t];
+}
+
+static double dot(const double *a, const double *b, size_t n) {
+    double even = 0, odd = 0;
+    size_t i = 0;
+    for (; i + 2 <= n; i += 2) {
+        even += a[i] * b[i];
+        odd += a[i + 1] * b[i + 1];
+    }
+    return even + odd + (i < n ? a[i] * b[i] : 0);
+}
+
 static double dot_float(const double *a, const double *b, size_t n) {
     float sum = 0;
     for (size_t i = 0; i < n; i++)
@@ -102,15 +150,21 @@ static void multiply_task(void *arg, size_t item, int thread) {
     size_t n_in = p->matrix->n_in, n_out = p->matrix->n_out;
     size_t end = (item + 1) * ROWS_AT_ONCE < n_out ? (item + 1) * ROWS_AT_ONCE : n_out;
     double *row = p->reference->scratch + (size_t)thread * p->reference->scratch_width;
+    int exact = arithmetic->results == PLENS__EXACT;
     for (size_t o = item * ROWS_AT_ONCE; o < end; o++) {
         for (size_t k = 0; k < n_in; k += SLICE)
             widen_slice(p, o, k, n_in - k < SLICE ? n_in - k : SLICE, row + k);
-        for (size_t t = 0; t < p->n; t++) {
+        for (size_t t = 0; t < p->n;) {
+            double sums[AT_ONCE];
             const double *x = p->x + t * n_in;
-            double y =
-                arithmetic->results == PLENS__EXACT ? dot(x, row, n_in) : dot_float(x, row, n_in);
-            p->y[t * n_out + o] =
-                plens__round_to(arithmetic->results, arithmetic->seed, t * n_out + o, y);
+            size_t n = p->n - t < AT_ONCE ? 1 : AT_ONCE;
+            if (n == AT_ONCE)
+                (exact ? dots : dots_float)(row, x, n_in, sums);
+            else
+                sums[0] = (exact ? dot : dot_float)(row, x, n_in);
+            for (size_t i = 0; i < n; i++, t++)
+                p->y[t * n_out + o] =
+                    plens__round_to(arithmetic->results, arithmetic->seed, t * n_out + o, sums[i]);
         }
     }
 }

@@ -7,13 +7,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/numeric.h"
+
 static const plens__arithmetic exactly;
 
 /* One way of making them from the last state. */
 typedef struct logits_way {
     plens__norm_kind kind;
     double eps;
-    int norms; /* how often the final norm is applied to the state */
+    int norms;  /* how often the final norm is applied to the state */
+    int shift;  /* the row of id i is taken for id i + shift */
+    int tied;   /* the embedding's rows are used for an untied unembedding */
+    double cap; /* cap * tanh(logits / cap); 0: none */
 } logits_way;
 
 typedef struct logits_sums {
@@ -26,6 +31,7 @@ typedef struct logits_sums {
     /* ids whose logits depart */
     size_t n_wrong, first_wrong;
     plens__excess worst;
+    double largest, largest_found; /* made, in absolute value, and what was found there */
 } logits_sums;
 
 /* The square of what rounding did, in place of logits_noise. */
@@ -68,13 +74,17 @@ static void tile_sums_task(void *arg, size_t item, int thread) {
             double departure =
                 (double)a->states->logits[t * vocab + s->first + i] - a->logits_made[at];
             a->logits_found[at] = departure;
+            if (fabs(a->logits_made[at]) > fabs(s->largest)) {
+                s->largest = a->logits_made[at];
+                s->largest_found = departure + a->logits_made[at];
+            }
             excess += departure * departure / (unit * unit * (double)n);
             s->position[t] += departure * departure;
             s->alike += (departure + a->logits_made[at]) * a->logits_made[at];
             s->position[n + t] += a->logits_made[at] * a->logits_made[at];
             s->rounding += unit * unit;
         }
-        if (excess > 64 && s->n_wrong++ == 0)
+        if (sqrt(excess) > plens__noise_limit(n) && s->n_wrong++ == 0)
             s->first_wrong = s->first + i;
     }
 }
@@ -97,11 +107,12 @@ static void finish_row_task(void *arg, size_t item, int thread) {
     s->row->rounding = s->rounding == 0 ? 0 : sqrt(s->rounding / s->size);
 }
 
+/* The state `from` after the way's norms. */
 static void final_state(plens__audit *a, const logits_way *way, const plens__arithmetic *arithmetic,
-                        double *to) {
+                        const double *from, double *to) {
     plens__case *c = &a->c;
     size_t bytes = c->noise.n * c->noise.d * sizeof(double);
-    memcpy(to, c->target, bytes);
+    memcpy(to, from, bytes);
     for (int i = 0; i < way->norms; i++) {
         memcpy(c->samples, to, bytes);
         plens__reference_norm(&c->reference, way->kind, a->weights.final_norm, NULL, way->eps,
@@ -109,24 +120,60 @@ static void final_state(plens__audit *a, const logits_way *way, const plens__ari
     }
 }
 
-/* Tile after tile of the vocabulary. */
+static const plens__tensor *matrix_of(const plens__audit *a, const logits_way *way) {
+    return way->tied ? a->model->layout.embed : a->model->layout.unembed;
+}
+
+/* Rows [first, first + n) of the way's matrix. */
+static plens_status read_tile(plens__audit *a, const logits_way *way, size_t first, size_t n,
+                              plens__matrix *tile, plens_error *error) {
+    const plens__tensor *matrix = matrix_of(a, way);
+    size_t d = a->model->config.d_model, row = d * (matrix->dtype == PLENS_F32 ? 4 : 2);
+    *tile = (plens__matrix){a->weights.tiles[0], matrix->dtype, n, d};
+    return plens__tensor_read(&a->model->checkpoint, matrix, (uint64_t)first * row, n * row,
+                              a->weights.tiles[0], error);
+}
+
+typedef struct capping {
+    double cap;
+    double *to[2];
+    size_t n;
+} capping;
+
+/* tanh(x) = 1 - 2 / (e^(2x) + 1). */
+static void cap_task(void *arg, size_t item, int thread) {
+    const capping *s = arg;
+    (void)item;
+    (void)thread;
+    for (int k = 0; k < 2; k++) {
+        for (size_t i = 0; i < s->n; i++)
+            s->to[k][i] = s->cap * (1 - 2 / (plens__exp(2 * s->to[k][i] / s->cap) + 1));
+    }
+}
+
+/* Tile after tile of the vocabulary; with a shift without the ids that have no such row. */
 static plens_status run_logits(plens__audit *a, const logits_way *way, logits_sums *s,
                                plens_error *error) {
     plens__case *c = &a->c;
-    size_t n = a->states->n_ids, vocab = a->model->config.vocab_size;
+    size_t n = a->states->n_ids, end = a->model->config.vocab_size - (size_t)(way->shift < 0);
     plens__arithmetic arithmetic = *c->arithmetic;
-    final_state(a, way, &exactly, c->base_output);
-    final_state(a, way, &arithmetic, c->trial_output);
-    for (s->first = 0; s->first < vocab; s->first += s->n) {
+    plens__case_blur(c, c->target, 1);
+    final_state(a, way, &exactly, c->target, c->base_output);
+    final_state(a, way, &arithmetic, c->blurred, c->trial_output);
+    for (s->first = way->shift > 0; s->first < end; s->first += s->n) {
         plens__matrix tile;
-        s->n = vocab - s->first < PLENS__TILE_IDS ? vocab - s->first : PLENS__TILE_IDS;
-        plens_status status = plens__weights_unembed(&a->weights, s->first, s->n, &tile, error);
+        s->n = end - s->first < PLENS__TILE_IDS ? end - s->first : PLENS__TILE_IDS;
+        size_t row = way->shift > 0 ? s->first - 1 : s->first + (size_t)(way->shift < 0);
+        plens_status status = read_tile(a, way, row, s->n, &tile, error);
         if (status != PLENS_OK)
             return status;
         plens__reference_multiply(&c->reference, &tile, &exactly, c->base_output, n,
                                   a->logits_made);
         plens__reference_multiply(&c->reference, &tile, &arithmetic, c->trial_output, n,
                                   a->logits_noise);
+        capping cap = {way->cap, {a->logits_made, a->logits_noise}, n * s->n};
+        if (way->cap > 0)
+            plens__guarded(cap_task, &cap);
         plens__guarded(tile_noise_task, s);
         plens__guarded(tile_sums_task, s);
         plens__excess excess = plens__excess_of(&a->logits_scale, a->logits_found);
@@ -146,7 +193,9 @@ static logits_sums start_sums(plens__audit *a, plens_audit_row *row) {
 }
 
 static logits_way model_way(const plens__audit *a) {
-    return (logits_way){PLENS__NORM_RMS, a->model->config.rms_norm_eps, !a->states->last_is_normed};
+    return (logits_way){.kind = PLENS__NORM_RMS,
+                        .eps = a->model->config.rms_norm_eps,
+                        .norms = !a->states->last_is_normed};
 }
 
 plens_status plens__audit_logits(plens__audit *a, plens_audit_row *row, plens_error *error) {
@@ -198,39 +247,123 @@ static void tell_ids(const plens__audit *a, const logits_sums *s, plens__finding
     }
 }
 
+/* Tries a way; it explains the logits if it agrees with them. */
+static plens_status try_way(plens__audit *a, const logits_way *way, const char *text,
+                            plens__finding *finding, plens_error *error) {
+    plens_audit_row row;
+    logits_sums s = start_sums(a, &row);
+    plens_status status = run_logits(a, way, &s, error);
+    if (status == PLENS_OK && s.worst.worst <= 1) {
+        finding->explained = 1;
+        snprintf(finding->text, sizeof finding->text, "%s", text);
+    }
+    return status;
+}
+
+static plens_status try_norms(plens__audit *a, plens__finding *finding, int *at_norm,
+                              plens_error *error) {
+    plens_status status = PLENS_OK;
+    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
+        logits_way way = model_way(a);
+        way.norms = mistakes[i].norms - a->states->last_is_normed;
+        way.kind = mistakes[i].kind;
+        way.eps = mistakes[i].eps < 0 ? way.eps : mistakes[i].eps;
+        if (way.norms < 0 || (a->states->last_is_normed && mistakes[i].norms == 1))
+            continue;
+        status = try_way(a, &way, mistakes[i].text, finding, error);
+        if (status != PLENS_OK || finding->explained)
+            break;
+    }
+    *at_norm = finding->explained && !a->states->last_is_normed;
+    return status;
+}
+
+typedef struct cap_search {
+    double made, found, cap;
+} cap_search;
+
+/* cap * tanh(made / cap) = found: tanh(u) / u falls from 1 as u = made / cap grows. */
+static void find_cap_task(void *arg, size_t item, int thread) {
+    cap_search *s = arg;
+    double low = 1e-3, high = 1e3, share = s->found / s->made;
+    (void)item;
+    (void)thread;
+    for (int i = 0; i < 100; i++) {
+        double u = 0.5 * (low + high), tanh_u = 1 - 2 / (plens__exp(2 * u) + 1);
+        *(tanh_u > share * u ? &low : &high) = u;
+    }
+    s->cap = fabs(s->made) / low;
+}
+
+/* A cap is a round number, or what the largest logit says. */
+static plens_status try_caps(plens__audit *a, const logits_sums *model, plens__finding *finding,
+                             plens_error *error) {
+    cap_search search = {model->largest, model->largest_found, 0};
+    char text[96], shown[PLENS__NUMBER_TEXT];
+    logits_way way = model_way(a);
+    if (!(search.found / search.made > 0.01 && search.found / search.made < 0.9999))
+        return PLENS_OK;
+    plens__guarded(find_cap_task, &search);
+    double half = 0.5 * floor(2 * search.cap + 0.5);
+    for (int i = 0; i < 2 && !finding->explained; i++) {
+        way.cap = i == 0 ? half : search.cap;
+        if (!(way.cap > 0))
+            continue;
+        snprintf(text, sizeof text, "the logits are capped: %s tanh(logits / %s)",
+                 plens__show_number(way.cap, shown), shown);
+        plens_status status = try_way(a, &way, text, finding, error);
+        if (status != PLENS_OK)
+            return status;
+    }
+    return PLENS_OK;
+}
+
+static plens_status try_rows(plens__audit *a, plens__finding *finding, plens_error *error) {
+    static const struct {
+        int shift, tied;
+        const char *text;
+    } ways[] = {
+        {0, 1, "the embedding is used in place of lm_head.weight"},
+        {1, 0, "each token id has the row of the id before it"},
+        {-1, 0, "each token id has the row of the id after it"},
+    };
+    const plens__layout *layout = &a->model->layout;
+    plens_status status = PLENS_OK;
+    for (size_t i = 0; i < sizeof ways / sizeof *ways && !finding->explained; i++) {
+        logits_way way = model_way(a);
+        way.shift = ways[i].shift;
+        way.tied = ways[i].tied;
+        if (way.tied &&
+            (layout->embed == layout->unembed || layout->embed->dtype != layout->unembed->dtype))
+            continue;
+        status = try_way(a, &way, ways[i].text, finding, error);
+        if (status != PLENS_OK)
+            break;
+    }
+    return status;
+}
+
 plens_status plens__explain_logits(plens__audit *a, plens__finding *finding, int *at_norm,
                                    plens_error *error) {
     plens_audit_row row;
     logits_way way = model_way(a);
     logits_sums found = start_sums(a, &row);
     plens_status status = run_logits(a, &way, &found, error);
-    if (status != PLENS_OK)
-        return status;
     memset(finding, 0, sizeof *finding);
     finding->part = "";
     *at_norm = 0;
-    tell_ids(a, &found, finding);
-    for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes && !finding->explained; i++) {
-        int norms = mistakes[i].norms - a->states->last_is_normed;
-        if (norms < 0 || (a->states->last_is_normed && mistakes[i].norms == 1))
-            continue;
-        way = (logits_way){mistakes[i].kind,
-                           mistakes[i].eps < 0 ? a->model->config.rms_norm_eps : mistakes[i].eps,
-                           norms};
-        logits_sums s = start_sums(a, &row);
-        status = run_logits(a, &way, &s, error);
-        if (status != PLENS_OK)
-            return status;
-        if (s.worst.worst > 1)
-            continue;
-        finding->explained = 1;
-        *at_norm = !a->states->last_is_normed;
-        snprintf(finding->text, sizeof finding->text, "%s", mistakes[i].text);
-    }
-    if (!finding->explained && !a->states->last_is_normed) {
+    if (status == PLENS_OK)
+        tell_ids(a, &found, finding);
+    if (status == PLENS_OK && !finding->explained)
+        status = try_norms(a, finding, at_norm, error);
+    if (status == PLENS_OK && !finding->explained)
+        status = try_rows(a, finding, error);
+    if (status == PLENS_OK && !finding->explained)
+        status = try_caps(a, &found, finding, error);
+    if (status == PLENS_OK && !finding->explained && !a->states->last_is_normed) {
         size_t used = strlen(finding->text);
         snprintf(finding->text + used, sizeof finding->text - used,
                  "; the final norm could explain it as well");
     }
-    return PLENS_OK;
+    return status;
 }

@@ -41,10 +41,10 @@ void plens__slope_begin(plens__case *c, const plens__variant *variant, int mlp_o
            c->reference.n * c->reference.config->d_model * sizeof(double));
 }
 
-plens__slope plens__slope_towards(plens__case *c, const plens__variant *moved, double step,
-                                  int mlp_only, const double *departure) {
+static plens__slope slope_of(plens__case *c, const double *moved, double step,
+                             const double *departure) {
     line s = {.noise = &c->noise, .departure = departure, .output = c->slope_output, .step = step};
-    s.moved = plens__case_output(c, moved, mlp_only);
+    s.moved = moved;
     plens__guarded(line_task, &s);
     plens__slope slope = {0, 0, 0};
     if (s.jj > 0 && s.rr > 0) {
@@ -53,6 +53,11 @@ plens__slope plens__slope_towards(plens__case *c, const plens__variant *moved, d
         slope.alignment = s.rj * s.rj / (s.jj * s.rr);
     }
     return slope;
+}
+
+plens__slope plens__slope_towards(plens__case *c, const plens__variant *moved, double step,
+                                  int mlp_only, const double *departure) {
+    return slope_of(c, plens__case_output(c, moved, mlp_only), step, departure);
 }
 
 typedef struct number_entry {
@@ -129,19 +134,29 @@ static int fit_number(plens__case *c, const number_entry *number, plens__suspect
     return 1;
 }
 
+/* How many imitated departures tell how far rounding alone goes along a derivative. */
+#define IMITATED 8
+
 double plens__significance(plens__case *c) {
     const double h = 1e-4;
     static const size_t which[] = {0, 1, 4};
+    size_t bytes = c->reference.n * c->reference.config->d_model * sizeof(double);
     double most = 0;
-    memcpy(c->slope_output, c->base_output,
-           c->reference.n * c->reference.config->d_model * sizeof(double));
     for (size_t i = 0; i < sizeof which / sizeof *which; i++) {
         plens__variant moved;
+        double square = 0;
         if (!(set_number(c, &numbers[which[i]], h, &moved) > 0))
             continue;
         int mlp_only = strcmp(numbers[which[i]].part, "MLP") == 0;
+        memcpy(c->slope_output, c->base_output, bytes);
         plens__slope slope = plens__slope_towards(c, &moved, h, mlp_only, c->base_departure);
-        most = slope.significance > most ? slope.significance : most;
+        memcpy(c->trial_output, plens__case_output(c, &moved, mlp_only), bytes);
+        for (uint64_t seed = 1; seed <= IMITATED; seed++) {
+            plens__case_imitate(c, seed);
+            square += pow(slope_of(c, c->trial_output, h, c->departure).significance, 2);
+        }
+        double limit = plens__noise_limit(1) * sqrt(square / IMITATED) + 1e-300;
+        most = slope.significance / limit > most ? slope.significance / limit : most;
     }
     return most;
 }
@@ -187,22 +202,24 @@ static void add_other(plens__finding *finding, const plens__suspect *suspect) {
 /* Others that explain as much are named too: a dump of one position cannot tell some apart. */
 #define OTHERS 2
 
+void plens__consider(plens__case *c, const plens__suspect *suspect, plens__finding *finding) {
+    plens__excess after = plens__case_try(c, &suspect->variant, suspect->mlp_only);
+    if (!(after.all < finding->after.all * (finding->explained ? 1.25 : 1)))
+        return;
+    int tie = finding->explained && after.worst <= 1 && after.all > 0.8 * finding->after.all;
+    if (!tie) {
+        set_finding(finding, suspect, after);
+        finding->n_others = 0;
+    } else if (finding->n_others++ < OTHERS) {
+        add_other(finding, suspect);
+    }
+}
+
 static void try_suspects(plens__case *c, plens__finding *finding) {
     plens__suspect_cursor cursor = {0, 0};
     plens__suspect suspect;
-    size_t others = 0;
-    while (plens__suspect_next(c, &cursor, &suspect)) {
-        plens__excess after = plens__case_try(c, &suspect.variant, suspect.mlp_only);
-        if (!(after.all < finding->after.all * (finding->explained ? 1.25 : 1)))
-            continue;
-        int tie = finding->explained && after.worst <= 1 && after.all > 0.8 * finding->after.all;
-        if (!tie) {
-            set_finding(finding, &suspect, after);
-            others = 0;
-        } else if (others++ < OTHERS) {
-            add_other(finding, &suspect);
-        }
-    }
+    while (plens__suspect_next(c, &cursor, &suspect))
+        plens__consider(c, &suspect, finding);
 }
 
 void plens__accuse(plens__case *c, plens__finding *finding) {
@@ -218,7 +235,91 @@ void plens__accuse(plens__case *c, plens__finding *finding) {
         set_finding(finding, &suspect, after);
 }
 
-plens_status plens__investigate(plens__case *c, plens__finding *finding, plens_error *error) {
+/* ---- what is left ---- */
+
+#define ROUGH(format)                                                                              \
+    { format, format, format, PLENS__FLOAT, PLENS__EXACT, 0, 0 }
+#define PRODUCTS(format)                                                                           \
+    { format, format, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 0, 0 }
+#define CORE(format)                                                                               \
+    { PLENS__FLOAT, format, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 1, 0 }
+
+/* One of two parts is named if its rounding makes the pattern found that much likelier, in
+ * logarithms for each position: a rounded weight errs alike at all positions, so that they count as
+ * one. */
+#define CLEAR 4
+
+/* One part of one block in a rougher arithmetic than the rest of the states. Such a departure has
+ * the size of that rounding everywhere, neither much more nor much less. */
+static void try_rounding(plens__case *c, plens__finding *finding) {
+    static const struct {
+        plens__arithmetic arithmetic;
+        const char *text;
+    } ways[] = {
+        {CORE(PLENS__BFLOAT), "bf16 or 8 bits of queries, keys and values"},
+        {PRODUCTS(PLENS__BFLOAT), "bf16 or 8 bits in products"},
+        {ROUGH(PLENS__BFLOAT), "bf16 or 8 bits"},
+        {PRODUCTS(PLENS__HALF), "f16 in products"},
+        {ROUGH(PLENS__HALF), "f16"},
+    };
+    double likeliest[2] = {-1e300, -1e300};
+    size_t way[2] = {0, 0};
+    for (size_t i = 0; i < 2 * (sizeof ways / sizeof *ways); i++) {
+        plens__arithmetic rough = ways[i / 2].arithmetic;
+        int in_mlp = i % 2 == 1;
+        double likelihood;
+        rough.stored = c->arithmetic->stored;
+        if (rough.core_only && in_mlp)
+            continue;
+        plens__excess excess = plens__case_try_rounding(
+            c, in_mlp ? c->arithmetic : &rough, in_mlp ? &rough : c->arithmetic, &likelihood);
+        if (excess.worst > 1 || excess.all < 0.2 || !(likelihood > likeliest[in_mlp]))
+            continue;
+        likeliest[in_mlp] = likelihood;
+        way[in_mlp] = i / 2;
+    }
+    int in_mlp = likeliest[1] > likeliest[0];
+    if (!(fabs(likeliest[0] - likeliest[1]) > CLEAR * (double)c->noise.n))
+        return;
+    size_t used = strlen(finding->text);
+    snprintf(finding->text + used, sizeof finding->text - used,
+             "; its size is that of rounding to %s in %s alone", ways[way[in_mlp]].text,
+             in_mlp ? "the MLP" : "attention");
+}
+
+/* Where a guess leaves much of the departure: whether the first position, which attends to itself
+ * alone, departs. */
+static void tell_first_position(const plens__case *c, plens__finding *finding) {
+    static const char text[] =
+        "position 0, which attends to itself alone, agrees, so it is in what "
+        "attention does between positions";
+    plens__noise first = c->noise;
+    first.n = 1;
+    if (c->noise.n < 2 || c->model.window == 1 ||
+        plens__excess_of(&first, c->base_departure).worst > 1)
+        return;
+    if (strcmp(finding->part, PLENS__PART_ATTENTION) != 0)
+        finding->text[0] = '\0';
+    size_t used = strlen(finding->text);
+    snprintf(finding->text + used, sizeof finding->text - used, "%s%s", used > 0 ? "; " : "", text);
+    finding->part = PLENS__PART_ATTENTION;
+}
+
+void plens__describe_rest(plens__case *c, plens__finding *finding) {
+    int poor = !finding->explained && finding->after.all > 0.5 * finding->before.all;
+    if (poor)
+        tell_first_position(c, finding);
+    if (poor && c->arithmetic->operands == PLENS__FLOAT)
+        try_rounding(c, finding);
+}
+
+plens_status plens__investigate(const plens_model *model, size_t layer, plens__case *c,
+                                plens__finding *finding, plens_error *error) {
+    plens_status status = PLENS_OK;
     plens__accuse(c, finding);
-    return finding->explained ? PLENS_OK : plens__fit_entries(c, finding, error);
+    if (!finding->explained)
+        status = plens__try_neighbours(model, layer, c, finding, error);
+    if (status == PLENS_OK && !finding->explained)
+        status = plens__fit_entries(c, finding, error);
+    return status;
 }

@@ -14,6 +14,21 @@ typedef struct plens__suspect {
     plens__variant variant;
 } plens__suspect;
 
+#define PLENS__PART_ATTENTION "attention"
+#define PLENS__PART_MLP       "MLP"
+#define PLENS__PART_BOTH      "attention and MLP"
+
+/* A group hands out its suspects by number, from the model's variant. */
+typedef enum plens__answer {
+    PLENS__NO_MORE,
+    PLENS__HERE,
+    PLENS__NOT_HERE /* this model cannot make the i-th mistake */
+} plens__answer;
+typedef plens__answer plens__suspects_fn(const plens__case *c, size_t i, plens__suspect *s);
+plens__suspects_fn plens__suspect_scales, plens__suspect_rotations, plens__suspect_positions,
+    plens__suspect_masks, plens__suspect_heads; /* audit_suspects_attention.c */
+plens__answer plens__suspect_put(plens__suspect *s, const char *part, const char *text);
+
 /* The next suspect for a block; 0 when there are no more. The cursor starts as all zero. */
 typedef struct plens__suspect_cursor {
     size_t group, index;
@@ -26,11 +41,26 @@ typedef struct plens__finding {
     int explained; /* down to rounding */
     plens__excess before, after;
     const char *part; /* of the best guess, or "" */
+    size_t n_others;  /* that explain it as well and were named too */
     char text[448];
 } plens__finding;
 
-/* Searches for what explains c->base_departure. MEMORY if there is none to search with. */
-plens_status plens__investigate(plens__case *c, plens__finding *finding, plens_error *error);
+/* Searches for what explains c->base_departure, the departure of block `layer` (1..L). IO or MEMORY
+ * if there is nothing to search with. */
+plens_status plens__investigate(const plens_model *model, size_t layer, plens__case *c,
+                                plens__finding *finding, plens_error *error);
+
+/* Tries a suspect: it becomes the finding if it explains more, and is named beside it if it
+ * explains as much. */
+void plens__consider(plens__case *c, const plens__suspect *suspect, plens__finding *finding);
+
+/* Tries the weights of other blocks, the nearest first. */
+plens_status plens__try_neighbours(const plens_model *model, size_t layer, plens__case *c,
+                                   plens__finding *finding, plens_error *error);
+
+/* Adds to a finding that explains nothing: whether a rougher arithmetic would, and what the first
+ * position says. */
+void plens__describe_rest(plens__case *c, plens__finding *finding);
 
 /* The same without the entries of matrices: tells what is explained, never fails. */
 void plens__accuse(plens__case *c, plens__finding *finding);
@@ -38,9 +68,9 @@ void plens__accuse(plens__case *c, plens__finding *finding);
 /* The same among single numbers: epsilons, scales, bases, factors. 1 if the suspect explains it. */
 int plens__fit_numbers(plens__case *c, plens__suspect *best, plens__excess *excess);
 
-/* How significantly the departure points along one of the numbers that engines get wrong by little:
- * the norms' epsilons and the attention scale. A departure below the noise of each entry may be far
- * above it in the sum over all. */
+/* How far the departure points along one of the numbers that engines get wrong by little, the
+ * norms' epsilons and the attention scale: above 1 farther than imitated departures allow. A
+ * departure below the noise of each entry may be far above it in the sum over all. */
 double plens__significance(plens__case *c);
 
 /* The same among few entries of one matrix or vector. */

@@ -2,20 +2,28 @@
 """Makes dumps of Hugging Face Transformers with one mistake planted in one block, for plens audit.
 
 usage: make_audit_dumps.py MODEL OUT [--seed N] [--tokens N[,N]] [--precision P[,P]] [--mistakes NAME[,NAME]]
+                           [--judge PLENS]
 
   MODEL        a Hugging Face folder
   OUT          the folder that gets NAME.LAYER.T.PRECISION.safetensors and truth.json: for each file the
-               step that departs, and words of which the verdict must hold one each
-  --tokens     how many ids each dump has (24)
+               step that departs, words that the verdict must hold ("a|b": one of them), and visible: how
+               many times farther from float64 the block is than the same block without the mistake
+  --tokens     how many ids each dump has (24); r before it: one id, repeated
   --precision  f32, bf16, f16: what the model runs in; f32-bf16, f32-f16: float32, stored rounded (f32)
   --mistakes   which (all that the model allows; "clean" is none)
+  --judge      runs this plens on each dump and prints every verdict that is wrong; dumps that are judged
+               right are not kept. A mistake below twice the rounding may pass, and one below 16 times of it
+               may be seen or not; what is seen must be in its place.
 
 Development only: needs torch, transformers and safetensors (made with transformers 5.23.0 and torch
 2.13.0). The tests read the few dumps in tests/fixtures/dumps and need no Python.
 """
 import argparse
+import copy
 import json
 import os
+import subprocess
+import sys
 
 import numpy as np
 import torch
@@ -112,6 +120,63 @@ def norm_entry(model, layer, rng):
     entry(rng, block(model, layer).post_attention_layernorm.weight, 0.3)
 
 
+@mistake("attention", "epsilon")
+def eps_attention_10(model, layer, rng):
+    block(model, layer).input_layernorm.variance_epsilon *= 10
+
+
+@mistake("MLP", "epsilon")
+def eps_mlp_10(model, layer, rng):
+    block(model, layer).post_attention_layernorm.variance_epsilon *= 10
+
+
+@mistake("attention", "1 + weight")
+def norm_plus_one_attention(model, layer, rng):
+    block(model, layer).input_layernorm.weight.data.add_(1)
+
+
+@mistake("MLP", "weight is missing")
+def norm_weight_mlp(model, layer, rng):
+    block(model, layer).post_attention_layernorm.weight.data.fill_(1)
+
+
+@mistake("attention", "norm (input_layernorm) itself is missing")
+def norm_missing_attention(model, layer, rng):
+    block(model, layer).input_layernorm.forward = lambda x: x
+
+
+@mistake("MLP", "norm (post_attention_layernorm) itself is missing")
+def norm_missing_mlp(model, layer, rng):
+    block(model, layer).post_attention_layernorm.forward = lambda x: x
+
+
+@mistake("attention and MLP", "other norm")
+def norms_exchanged(model, layer, rng):
+    b = block(model, layer)
+    b.input_layernorm, b.post_attention_layernorm = b.post_attention_layernorm, b.input_layernorm
+
+
+@mistake("attention", "input_layernorm.weight is that of block")
+def norm_neighbour(model, layer, rng):
+    other = layer + 1 if layer == 1 else layer - 1
+    block(model, layer).input_layernorm.weight.data = block(model, other).input_layernorm.weight.data
+
+
+@mistake("attention", "after the rotation")
+def qk_norm_after_rope(model, layer, rng):
+    a = block(model, layer).self_attn
+    if not hasattr(a, "q_norm"):
+        return NOTHING
+    norms = a.q_norm, a.k_norm
+    a.q_norm = a.k_norm = torch.nn.Identity()
+
+    def change(rotate, q, k, cos, sin):
+        q, k = rotate(q, k, cos, sin)
+        return norms[0](q), norms[1](k)
+
+    wrong_queries(model, layer, change)
+
+
 @mistake("attention", "norm of queries")
 def no_qk_norm(model, layer, rng):
     a = block(model, layer).self_attn
@@ -131,6 +196,80 @@ def scale(model, layer, rng):
 @mistake("attention", "attention scale")
 def scale_missing(model, layer, rng):
     block(model, layer).self_attn.scaling = 1.0
+
+
+@mistake("attention", "attention scale")
+def scale_d_model(model, layer, rng):
+    block(model, layer).self_attn.scaling = model.config.hidden_size ** -0.5
+
+
+@mistake("attention", "attention scale")
+def scale_double(model, layer, rng):
+    block(model, layer).self_attn.scaling *= 2
+
+
+@mistake("attention", "attention scale|temperature")
+def scale_head_dim(model, layer, rng):
+    block(model, layer).self_attn.scaling **= 2
+
+
+def scores(model, layer, change):
+    """One block's attention by change(scores before softmax, mask or None, values)."""
+    module = sys.modules[type(block(model, layer).self_attn).__module__]
+    attention, eager = block(model, layer).self_attn, module.eager_attention_forward
+    forward = attention.forward
+
+    def attend(self, q, k, v, mask, scaling, **kw):
+        k, v = (module.repeat_kv(x, self.num_key_value_groups) for x in (k, v))
+        z = change(q @ k.transpose(2, 3) * scaling, mask, v, q, k)
+        return z.transpose(1, 2).contiguous(), None
+
+    def changed(*a, **k):
+        module.eager_attention_forward = attend
+        try:
+            return forward(*a, **k)
+        finally:
+            module.eager_attention_forward = eager
+
+    attention.forward = changed
+
+
+def softmax(x):
+    return torch.softmax(x, -1, dtype=torch.float32).to(x.dtype)
+
+
+@mistake("attention")
+def softmax_axis(model, layer, rng):
+    scores(model, layer, lambda s, m, v, q, k: torch.softmax(s + m, 1) @ v)
+
+
+@mistake("attention", "softmax is taken before the causal mask")
+def softmax_before_mask(model, layer, rng):
+    scores(model, layer, lambda s, m, v, q, k: (softmax(s) * (m == 0)) @ v)
+
+
+@mistake("attention")
+def attention_bf16(model, layer, rng):
+    if next(model.parameters()).dtype != torch.float32:
+        return NOTHING
+    h = lambda x: x.to(torch.bfloat16).float()
+    scores(model, layer, lambda s, m, v, q, k:
+           h(h(softmax(h(h(q) @ h(k).mT * model.model.layers[layer - 1].self_attn.scaling) + m)) @ h(v)))
+
+
+@mistake("attention")
+def kv_int8(model, layer, rng):
+    def eight(x):
+        unit = x.abs().amax(-1, keepdim=True) / 127
+        return (x / unit).round() * unit
+
+    scores(model, layer, lambda s, m, v, q, k:
+           softmax(q @ eight(k).mT * model.model.layers[layer - 1].self_attn.scaling + m) @ eight(v))
+
+
+@mistake("attention", "between positions")
+def softcap_scores(model, layer, rng):
+    scores(model, layer, lambda s, m, v, q, k: softmax(5 * torch.tanh(s / 5) + m) @ v)
 
 
 @mistake("attention", "rope theta")
@@ -156,7 +295,6 @@ def rope_missing(model, layer, rng):
 
 def wrong_queries(model, layer, change):
     """Transformers rotates q and k together; one block's rotation is replaced."""
-    import sys
     module = sys.modules[type(block(model, layer).self_attn).__module__]
     attention, rotate = block(model, layer).self_attn, module.apply_rotary_pos_emb
     forward = attention.forward
@@ -169,6 +307,60 @@ def wrong_queries(model, layer, change):
             module.apply_rotary_pos_emb = rotate
 
     attention.forward = changed
+
+
+@mistake("attention", "scaling")
+def rope_unscaled(model, layer, rng):
+    config = model.config
+    parameters = dict(config.rope_parameters)
+    if parameters["rope_type"] == "default":
+        return NOTHING
+    other = type(config)(**{**config.to_dict(), "rope_parameters": {
+        "rope_theta": parameters["rope_theta"], "rope_type": "default"}})
+    rotary = type(model.model.rotary_emb)(other)
+    roped(model, layer, lambda cos, sin: rotary(cos, torch.arange(cos.shape[1])[None]))
+
+
+@mistake("attention", "wrong way")
+def rope_reversed(model, layer, rng):
+    roped(model, layer, lambda cos, sin: (cos, -sin))
+
+
+@mistake("attention", "dimensions are rotated")
+def rope_partial(model, layer, rng):
+    """The first half of each head, with its own frequencies."""
+    theta = model.config.rope_parameters["rope_theta"]
+    head = block(model, layer).self_attn.head_dim
+    if head % 4 != 0 or model.config.rope_parameters["rope_type"] != "default":
+        return NOTHING
+
+    def change(rotate, q, k, cos, sin):
+        n, half = cos.shape[1], head // 2
+        f = theta ** (-torch.arange(0, half, 2, dtype=torch.float32) / half)
+        angle = torch.arange(n, dtype=torch.float32)[:, None] * f
+        c, s = (torch.cat((x, x), -1)[None].to(q.dtype) for x in (angle.cos(), angle.sin()))
+        turned = rotate(q[..., :half], k[..., :half], c, s)
+        return [torch.cat((t, x[..., half:]), -1) for t, x in zip(turned, (q, k))]
+
+    wrong_queries(model, layer, change)
+
+
+@mistake()
+def positions_both(model, layer, rng):
+    rotary = model.model.rotary_emb
+    roped(model, layer, lambda cos, sin: rotary(cos, 3 + torch.arange(cos.shape[1])[None]))
+    return None
+
+
+@mistake("attention", "off by one in the queries only")
+def positions_k(model, layer, rng):
+    rotary = model.model.rotary_emb
+
+    def change(rotate, q, k, cos, sin):
+        c, s = rotary(q, 1 + torch.arange(cos.shape[1])[None])
+        return rotate(q, q, cos, sin)[0], rotate(k, k, c, s)[1]
+
+    wrong_queries(model, layer, change)
 
 
 @mistake("attention", "off by one in the queries only")
@@ -212,6 +404,27 @@ def heads_q(model, layer, rng):
         swap_rows(a.q_proj.bias, 0, 1, a.head_dim)
 
 
+@mistake("attention", "value heads 0 and 1 are swapped")
+def heads_kv(model, layer, rng):
+    a = block(model, layer).self_attn
+    if model.config.num_key_value_heads < 2:
+        return NOTHING
+    for p in (a.k_proj, a.v_proj):
+        swap_rows(p.weight, 0, 1, a.head_dim)
+        if p.bias is not None:
+            swap_rows(p.bias, 0, 1, a.head_dim)
+
+
+@mistake("attention", "key heads 0 and 1 are swapped")
+def heads_k(model, layer, rng):
+    a = block(model, layer).self_attn
+    if model.config.num_key_value_heads < 2:
+        return NOTHING
+    swap_rows(a.k_proj.weight, 0, 1, a.head_dim)
+    if a.k_proj.bias is not None:
+        swap_rows(a.k_proj.bias, 0, 1, a.head_dim)
+
+
 @mistake("attention", "are swapped")
 def heads_out(model, layer, rng):
     a = block(model, layer).self_attn
@@ -227,8 +440,6 @@ def heads_grouped(model, layer, rng):
     groups = model.config.num_attention_heads // model.config.num_key_value_heads
     if groups == 1 or model.config.num_key_value_heads == 1:
         return NOTHING
-
-    import sys
     module = sys.modules[type(a).__module__]
     repeat, forward = module.repeat_kv, a.forward
 
@@ -250,6 +461,14 @@ def transposed(model, layer, rng):
     w.data = w.data.T.contiguous()
 
 
+@mistake("attention", "q_proj.weight is transposed")
+def transposed_q(model, layer, rng):
+    w = block(model, layer).self_attn.q_proj.weight
+    if w.shape[0] != w.shape[1]:
+        return NOTHING
+    w.data = w.data.T.contiguous()
+
+
 @mistake("attention", "causal mask")
 def no_mask(model, layer, rng):
     attention = block(model, layer).self_attn
@@ -261,40 +480,45 @@ def no_mask(model, layer, rng):
     attention.forward = changed
 
 
-@mistake("attention", "sliding window")
-def window(model, layer, rng):
+def windowed(model, layer, width, minus=None):
+    """Another window: width is None for none."""
     attention = block(model, layer).self_attn
     forward = attention.forward
-    has = getattr(attention, "sliding_window", None)
 
     def changed(*a, attention_mask=None, **k):
         mask = attention_mask.clone()
         n = mask.shape[-1]
         i, j = torch.arange(n)[:, None], torch.arange(n)[None]
-        seen = (j <= i) if has else (j <= i) & (j > i - 5)
+        seen = (j <= i) if width is None else (j <= i) & (j > i - width)
         mask[..., :, :] = torch.where(seen, 0.0, torch.finfo(mask.dtype).min)
         return forward(*a, attention_mask=mask, **k)
 
     attention.forward = changed
 
 
-@mistake("attention", "bias")
-def bias_v(model, layer, rng):
-    b = block(model, layer).self_attn.v_proj.bias
-    if b is None:
+@mistake("attention", "sliding window")
+def window(model, layer, rng):
+    has = getattr(block(model, layer).self_attn, "sliding_window", None)
+    windowed(model, layer, None if has else 5)
+
+
+@mistake("attention", "sliding window")
+def window_more(model, layer, rng):
+    has = getattr(block(model, layer).self_attn, "sliding_window", None)
+    if not has:
         return NOTHING
-    b.data.zero_()
+    windowed(model, layer, has + 1)
 
 
-@mistake("attention", "bias")
-def bias_k(model, layer, rng):
-    b = block(model, layer).self_attn.k_proj.bias
-    if b is None or hasattr(block(model, layer).self_attn, "k_norm"):
+@mistake("attention", "sliding window")
+def window_less(model, layer, rng):
+    has = getattr(block(model, layer).self_attn, "sliding_window", None)
+    if not has:
         return NOTHING
-    b.data.zero_()
+    windowed(model, layer, has - 1)
 
 
-@mistake("attention", "bias")
+@mistake("attention", "biases of q, k and v")
 def bias_qkv(model, layer, rng):
     a = block(model, layer).self_attn
     if a.q_proj.bias is None:
@@ -303,26 +527,70 @@ def bias_qkv(model, layer, rng):
         p.bias.data.zero_()
 
 
-def plant_entry(name, part, attribute, size):
-    def plant(model, layer, rng):
-        entry(rng, getattr(getattr(block(model, layer), part), attribute).weight, size)
-
-    plant.__name__ = name
-    mistake("MLP" if part == "mlp" else "attention", attribute)(plant)
+MATRICES = {"q": "self_attn", "k": "self_attn", "v": "self_attn", "o": "self_attn",
+            "gate": "mlp", "up": "mlp", "down": "mlp"}
 
 
-for _name in ("q", "k", "v", "o"):
-    plant_entry(f"entry_{_name}", "self_attn", f"{_name}_proj", 3)
-for _name in ("gate", "up", "down"):
-    plant_entry(f"entry_{_name}", "mlp", f"{_name}_proj", 3)
-plant_entry("entry_down_tiny", "mlp", "down_proj", 0.01)
-plant_entry("entry_v_tiny", "self_attn", "v_proj", 0.01)
+def projection(model, layer, which):
+    return getattr(getattr(block(model, layer), MATRICES[which]), f"{which}_proj")
 
 
-@mistake("MLP", "down_proj")
-def entries_down(model, layer, rng):
-    for _ in range(3):
-        entry(rng, block(model, layer).mlp.down_proj.weight, 2)
+def for_each(prefix, matrices, words, change):
+    """Registers prefix_MATRIX for each: change(projection, rng) may return NOTHING."""
+    for which in matrices:
+        def plant(model, layer, rng, which=which):
+            return change(projection(model, layer, which), rng)
+
+        plant.__name__ = f"{prefix}_{which}"
+        part = "MLP" if MATRICES[which] == "mlp" else "attention"
+        mistake(part, *(w.format(which) for w in words))(plant)
+
+
+def entries(size, count=1):
+    def change(p, rng):
+        for _ in range(count):
+            entry(rng, p.weight, size)
+
+    return change
+
+
+for_each("entry", MATRICES, ["{}_proj"], entries(3))
+for_each("entry_large", MATRICES, ["{}_proj"], entries(100))
+for_each("entry_tiny", MATRICES, ["{}_proj"], entries(0.01))
+for_each("entries", MATRICES, ["{}_proj"], entries(2, 3))
+
+
+def zero_row(p, rng):
+    p.weight.data[int(rng.integers(0, p.weight.shape[0]))] = 0
+
+
+def zero_column(p, rng):
+    p.weight.data[:, int(rng.integers(0, p.weight.shape[1]))] = 0
+
+
+def quantized(p, rng):
+    """Eight bits and one scale for the whole matrix."""
+    scale = p.weight.data.abs().max() / 127
+    p.weight.data = (p.weight.data / scale).round() * scale
+
+
+def no_bias(p, rng):
+    if p.bias is None:
+        return NOTHING
+    p.bias.data.zero_()
+
+
+def bias_twice(p, rng):
+    if p.bias is None:
+        return NOTHING
+    p.bias.data.mul_(2)
+
+
+for_each("row", MATRICES, ["{}_proj"], zero_row)
+for_each("column", MATRICES, [], zero_column)
+for_each("int8", MATRICES, [], quantized)
+for_each("bias", MATRICES, ["bias of {}"], no_bias)
+for_each("bias_twice", MATRICES, ["bias of {}", "twice"], bias_twice)
 
 
 # ---- the MLP ----
@@ -355,6 +623,99 @@ def no_residual(model, layer, rng):
     held = {}
     wrap(b.post_attention_layernorm, lambda f, x: (held.__setitem__("x", x), f(x))[1])
     wrap(b.mlp, lambda f, x: f(x) - held["x"])
+
+
+@mistake("MLP", "activation is missing")
+def identity(model, layer, rng):
+    block(model, layer).mlp.act_fn = torch.nn.Identity()
+
+
+@mistake("MLP", "up_proj is missing")
+def no_up(model, layer, rng):
+    m = block(model, layer).mlp
+    m.forward = lambda x: m.down_proj(m.act_fn(m.gate_proj(x)))
+
+
+@mistake("attention", "residual connection around attention")
+def no_residual_attention(model, layer, rng):
+    b = block(model, layer)
+    held = {}
+    wrap(b.input_layernorm, lambda f, x: (held.__setitem__("x", x), f(x))[1])
+    forward = b.self_attn.forward
+
+    def changed(*a, **k):
+        out = forward(*a, **k)
+        return (out[0] - held["x"], *out[1:])
+
+    b.self_attn.forward = changed
+
+
+@mistake("attention", "attention is missing")
+def no_attention(model, layer, rng):
+    a = block(model, layer).self_attn
+    forward = a.forward
+
+    def changed(*args, **k):
+        out = forward(*args, **k)
+        return (out[0] * 0, *out[1:])
+
+    a.forward = changed
+
+
+@mistake("attention and MLP", "whole block is missing")
+def skipped(model, layer, rng):
+    b = block(model, layer)
+    b.forward = lambda x, *a, **k: x
+
+
+@mistake("attention and MLP", "block is applied twice")
+def twice(model, layer, rng):
+    wrap_block(block(model, layer), lambda f, x, **k: f(f(x, **k), **k))
+
+
+def wrap_block(b, change):
+    forward = b.forward
+    b.forward = lambda x, *a, **k: change(forward, x, **k)
+
+
+@mistake("attention and MLP", "the weights of block")
+def neighbour(model, layer, rng):
+    """Its weights are another block's."""
+    other = layer + 1 if layer == 1 else layer - 1
+    block(model, layer).load_state_dict(block(model, other).state_dict())
+
+
+@mistake("attention and MLP", "the weights of block")
+def exchanged(model, layer, rng):
+    """Two neighbours in the wrong order; the first of them departs."""
+    layers = model.model.layers
+    first = min(layer, len(layers) - 1)
+    layers[first - 1], layers[first] = layers[first], layers[first - 1]
+    return f"block {first}"
+
+
+@mistake("attention", "has the weights of block")
+def neighbour_attention(model, layer, rng):
+    other = layer + 1 if layer == 1 else layer - 1
+    block(model, layer).self_attn.load_state_dict(block(model, other).self_attn.state_dict())
+
+
+@mistake("MLP", "has the weights of block")
+def neighbour_mlp(model, layer, rng):
+    other = layer + 1 if layer == 1 else layer - 1
+    block(model, layer).mlp.load_state_dict(block(model, other).mlp.state_dict())
+
+
+@mistake("attention", "v_proj.weight is that of block")
+def neighbour_v(model, layer, rng):
+    other = layer + 1 if layer == 1 else layer - 1
+    projection(model, layer, "v").weight.data = projection(model, other, "v").weight.data
+
+
+@mistake("MLP", "down_proj.weight is that of block")
+def neighbour_down(model, layer, rng):
+    other = layer + 1 if layer == 1 else layer - 1
+    projection(model, layer, "down").weight.data = projection(model, other, "down").weight.data
 
 
 @mistake("MLP", "the MLP is missing")
@@ -403,11 +764,68 @@ def embedding_row(model, layer, rng):
     return "embedding"
 
 
+@mistake("twice")
+def final_norm_twice(model, layer, rng):
+    norm = model.model.norm
+    wrap(norm, lambda f, x: f(f(x)))
+    return "final norm"
+
+
+@mistake("1 + weight")
+def final_norm_plus_one(model, layer, rng):
+    model.model.norm.weight.data.add_(1)
+    return "final norm"
+
+
+@mistake("multiplied by")
+def embedding_scaled(model, layer, rng):
+    table = model.model.embed_tokens
+    wrap(table, lambda f, ids: f(ids) * model.config.hidden_size ** 0.5)
+    return "embedding"
+
+
+@mistake("token id")
+def embedding_off_by_one(model, layer, rng):
+    table = model.model.embed_tokens
+    wrap(table, lambda f, ids: f((ids + 1) % table.weight.shape[0]))
+    return "embedding"
+
+
+def own_head(model):
+    """A copy, so that a tied embedding stays right."""
+    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.data.clone())
+    return model.lm_head.weight.data
+
+
+@mistake("embedding")
+def unembed_tied(model, layer, rng):
+    if model.config.tie_word_embeddings:
+        return NOTHING
+    own_head(model).copy_(model.model.embed_tokens.weight.data)
+    return "unembed"
+
+
+@mistake("multiplied by")
+def logits_scaled(model, layer, rng):
+    wrap(model.lm_head, lambda f, x: f(x) * 0.25)
+    return "unembed"
+
+
+@mistake("cap")
+def logits_softcap(model, layer, rng):
+    wrap(model.lm_head, lambda f, x: 3 * torch.tanh(f(x) / 3))
+    return "unembed"
+
+
+@mistake("row")
+def logits_shifted(model, layer, rng):
+    own_head(model).copy_(torch.roll(model.lm_head.weight.data.clone(), 1, 0))
+    return "unembed"
+
+
 @mistake("row")
 def unembed_row(model, layer, rng):
-    # a copy, so that a tied embedding stays right
-    model.lm_head.weight = torch.nn.Parameter(model.lm_head.weight.data.clone())
-    model.lm_head.weight.data[int(rng.integers(0, model.lm_head.weight.shape[0]))] *= 1.1
+    own_head(model)[int(rng.integers(0, model.lm_head.weight.shape[0]))] *= 1.1
     return "unembed"
 
 
@@ -438,6 +856,77 @@ def store(precision, tensors, ids, odd):
     return out
 
 
+def through(model, layer, x, ids):
+    """Block `layer` fed with x."""
+    b = block(model, layer)
+    held = {}
+    hooks = [b.register_forward_pre_hook(lambda m, a, k: ((x,), k), with_kwargs=True),
+             b.register_forward_hook(lambda m, a, out: held.__setitem__("out", out))]
+    with torch.inference_mode():
+        model(input_ids=torch.tensor([ids]), use_cache=False)
+    for h in hooks:
+        h.remove()
+    return held["out"].double()
+
+
+def visibility(clean, exact, wrong, layer, x, ids):
+    """How far the wrong block is from float64, in multiples of what the clean one is."""
+    truth = through(exact, layer, x.double(), ids)
+    off = [float((through(m, layer, x, ids) - truth).norm()) for m in (wrong, clean)]
+    return off[0] / (off[1] + 1e-30)
+
+
+def judge(plens, model, path, truth):
+    """What is wrong with the verdict of plens audit, or None."""
+    run = subprocess.run([plens, "audit", "--quiet", "--threads", "1", "--model", model, "--dump", path],
+                         capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    text = (run.stdout or run.stderr).strip().split("\n")[-1]
+    departs, visible = truth["departs"], truth.get("visible", 1e9)
+    if run.returncode not in (0, 1):
+        return f"exit {run.returncode}: {text}"
+    if departs is None:
+        expected = ("ok: ", "rounding: ") if ".f32." in path else ("rounding: ",)
+        return None if run.returncode == 0 and text.startswith(expected) else text
+    if run.returncode == 0:
+        return f"MISSED ({visible:.3g}): {text}" if visible > 16 else None
+    if visible < 2:
+        return f"seen though invisible ({visible:.3g}): {text}"
+    if not text.startswith(f"departs at {departs}: "):
+        return f"PLACE ({visible:.3g}): {text}"
+    parts = truth["words"][:1] if visible > 16 else []
+    words = truth["words"] if visible > 1000 else parts
+    missing = [w for w in words if not any(v in text for v in w.split("|"))]
+    return f"words {missing} ({visible:.3g}): {text}" if missing else None
+
+
+def sequence(rng, count, vocab):
+    if count.startswith("r"):
+        return [int(rng.integers(0, vocab))] * int(count[1:])
+    return [int(t) for t in rng.integers(0, vocab, int(count))]
+
+
+def make(options, clean, exact, name, count, precision, rng):
+    """A model with the mistake, and its dump: (file, tensors, truth)."""
+    words, plant = MISTAKES[name]
+    model = copy.deepcopy(clean)
+    layer = int(rng.integers(1, model.config.num_hidden_layers + 1))
+    ids = sequence(rng, count, model.config.vocab_size)
+    with torch.no_grad():
+        where = plant(model, layer, rng)
+    if where == NOTHING:
+        return None
+    truth = {"departs": where or (f"block {layer}" if words else None), "words": list(words)}
+    tensors = run(model, ids)
+    if truth["departs"] == f"block {layer}":
+        x = tensors[f"hidden_states.{layer - 1}"][None]
+        kept = x.to(DTYPES[precision.split("-")[-1]]).to(x.dtype)
+        truth["visible"] = visibility(clean, exact, model, layer, kept, ids)
+    tensors = store(precision, tensors, ids, bool(rng.integers(0, 2)))
+    if options.no_logits:
+        del tensors["logits"]
+    return f"{name}.{layer}.{count}.{precision}.safetensors", tensors, truth
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("model")
@@ -447,6 +936,7 @@ def main():
     parser.add_argument("--precision", default="f32")
     parser.add_argument("--mistakes", default=",".join(MISTAKES))
     parser.add_argument("--no-logits", action="store_true")
+    parser.add_argument("--judge")
     options = parser.parse_args()
     logging.disable_progress_bar()
     torch.set_num_threads(1)
@@ -454,26 +944,31 @@ def main():
     path = f"{options.out}/truth.json"
     truth = json.load(open(path)) if os.path.exists(path) else {}
     rng = np.random.default_rng(options.seed)
+    n_judged = n_wrong = 0
+    exact = AutoModelForCausalLM.from_pretrained(options.model, dtype=torch.float64,
+                                                 attn_implementation="eager").eval()
     for precision in options.precision.split(","):
-        for count in (int(n) for n in options.tokens.split(",")):
+        clean = AutoModelForCausalLM.from_pretrained(
+            options.model, dtype=DTYPES[precision.split("-")[0]], attn_implementation="eager").eval()
+        for count in options.tokens.split(","):
             for name in options.mistakes.split(","):
-                words, plant = MISTAKES[name]
-                model = AutoModelForCausalLM.from_pretrained(
-                    options.model, dtype=DTYPES[precision.split("-")[0]], attn_implementation="eager")
-                model.eval()
-                layer = int(rng.integers(1, model.config.num_hidden_layers + 1))
-                ids = [int(t) for t in rng.integers(0, model.config.vocab_size, count)]
-                with torch.no_grad():
-                    where = plant(model, layer, rng)
-                if where == NOTHING:
+                made = make(options, clean, exact, name, count, precision, rng)
+                if made is None:
                     continue
-                file = f"{name}.{layer}.{count}.{precision}.safetensors"
-                tensors = store(precision, run(model, ids), ids, bool(rng.integers(0, 2)))
-                if options.no_logits:
-                    del tensors["logits"]
+                file, tensors, truth[file] = made[0], made[1], made[2]
                 save_file(tensors, f"{options.out}/{file}")
-                truth[file] = {"departs": where or (f"block {layer}" if name != "clean" else None),
-                               "words": list(words)}
+                if not options.judge:
+                    continue
+                problem = judge(options.judge, options.model, f"{options.out}/{file}", truth[file])
+                n_judged += 1
+                n_wrong += problem is not None
+                if problem is None:
+                    os.remove(f"{options.out}/{file}")
+                    del truth[file]
+                else:
+                    print(f"{file}: {problem}", flush=True)
+    if options.judge:
+        print(f"{n_judged} judged, {n_wrong} wrong")
     with open(path, "w", encoding="utf-8", newline="\n") as file:
         json.dump(truth, file, indent=1)
         file.write("\n")

@@ -1,0 +1,146 @@
+/* In what precision the states were made: told by their values, and by how much they depart. */
+#include "runtime/fp.h"
+
+#include "runtime/audit.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+/* ---- the candidates ---- */
+
+#define ALL(format)                                                                                \
+    { format, format, format, format, PLENS__EXACT, 0, 0 }
+
+static const plens__making float_makings[PLENS__MAKINGS] = {
+    {"float32", ALL(PLENS__FLOAT)},
+    {"float32 with matrix products in f16",
+     {PLENS__HALF, PLENS__HALF, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 0, 0}},
+    {"float32 with matrix products in bf16",
+     {PLENS__BFLOAT, PLENS__BFLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__EXACT, 0, 0}},
+};
+static const plens__making half_makings[] = {
+    {"float32, stored as f16",
+     {PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__HALF, 0, 0}},
+    {"f16", ALL(PLENS__HALF)},
+};
+static const plens__making bfloat_makings[] = {
+    {"float32, stored as bf16",
+     {PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__FLOAT, PLENS__BFLOAT, 0, 0}},
+    {"bf16", ALL(PLENS__BFLOAT)},
+};
+
+typedef struct grid {
+    const float *values;
+    size_t n;
+    int half, bfloat;  /* every value is one of the format */
+    size_t not_finite; /* the first that is not; n if all are */
+} grid;
+
+static void grid_task(void *arg, size_t item, int thread) {
+    grid *g = arg;
+    (void)item;
+    (void)thread;
+    g->not_finite = g->n;
+    for (size_t i = 0; i < g->n; i++) {
+        double x = (double)g->values[i];
+        if (!(fabs(x) < (double)INFINITY)) {
+            g->not_finite = i;
+            return;
+        }
+        g->half = g->half && fabs(x) <= 65504 && plens__round_to(PLENS__HALF, 0, 0, x) == x;
+        g->bfloat = g->bfloat && plens__round_to(PLENS__BFLOAT, 0, 0, x) == x;
+    }
+}
+
+/* Checks that all is finite and tells the precision by the values after the embedding (which is in
+ * the checkpoint's). */
+plens_status plens__choose_makings(plens__audit *a, plens_error *error) {
+    const plens_states *states = a->states;
+    size_t n_layers = a->model->config.n_layers, d = a->model->config.d_model;
+    grid g = {.half = 1, .bfloat = 1};
+    for (size_t l = 0; l <= n_layers + (states->logits != NULL); l++) {
+        int half = g.half, bfloat = g.bfloat;
+        size_t width = l <= n_layers ? d : a->model->config.vocab_size;
+        char name[32];
+        g.values = l <= n_layers ? states->resid[l] : states->logits;
+        g.n = states->n_ids * width;
+        plens__guarded(grid_task, &g);
+        snprintf(name, sizeof name, l <= n_layers ? "state %zu" : "the logits", l);
+        if (g.not_finite < g.n)
+            return plens__fail(error, PLENS_ERROR_FORMAT,
+                               "%s: %s, position %zu, element %zu: expected a finite number, "
+                               "found %s",
+                               states->source != NULL ? states->source : "the states", name,
+                               g.not_finite / width, g.not_finite % width,
+                               g.values[g.not_finite] != g.values[g.not_finite] ? "NaN"
+                                                                                : "infinity");
+        if (l == 0 || l > n_layers) {
+            g.half = half;
+            g.bfloat = bfloat;
+        }
+    }
+    a->makings = g.bfloat ? bfloat_makings : g.half ? half_makings : float_makings;
+    a->n_makings = g.bfloat || g.half ? 2 : PLENS__MAKINGS;
+    return PLENS_OK;
+}
+
+/* ---- the choice ---- */
+
+/* How far the departures are from the size of a making's noise, in the block where they are
+ * farthest: 1 if they are of its size. Blocks with a mistake do not count. */
+static double misfit(const plens__audit *a, size_t making) {
+    double most = 1;
+    for (size_t l = 0; l < a->model->config.n_layers; l++) {
+        const plens__excess *excess = a->excess + l * PLENS__MAKINGS;
+        if (excess[0].worst > 1 && excess[a->n_makings - 1].worst > 1)
+            continue;
+        double all = excess[making].all + 1e-300, off = all > 1 ? all : 1 / all;
+        most = off > most ? off : most;
+    }
+    return most;
+}
+
+static size_t count_fits(const plens__audit *a, size_t making) {
+    size_t fits = 0;
+    for (size_t l = 0; l < a->model->config.n_layers; l++)
+        fits += a->excess[l * PLENS__MAKINGS + making].worst <= 1;
+    return fits;
+}
+
+/* The making in which most blocks agree, and of those the one of which the departures have the
+ * size. Values that fill float32 mean float32 unless no block at all agrees with that and all agree
+ * with another: one block's mistake is not to pass for a rougher arithmetic. */
+size_t plens__choose_making(const plens__audit *a) {
+    size_t best = 0;
+    if (plens__as_float(a) && count_fits(a, 0) > 0)
+        return 0;
+    for (size_t m = 1; m < a->n_makings; m++) {
+        size_t fits = count_fits(a, m), best_fits = count_fits(a, best);
+        if (plens__as_float(a) && fits < a->model->config.n_layers)
+            continue;
+        if (fits > best_fits || (fits == best_fits && misfit(a, m) < misfit(a, best)))
+            best = m;
+    }
+    return best;
+}
+
+/* If float32's rounding explains no block but a rougher arithmetic's explains all: unless one
+ * mistake in the first block explains that block down to float32's. */
+plens_status plens__doubt_making(plens__audit *a, plens_error *error) {
+    plens__finding finding;
+    if (!plens__as_float(a) || a->making == 0)
+        return PLENS_OK;
+    size_t making = a->making;
+    a->c.arithmetic = &a->makings[0].arithmetic;
+    plens_status status = plens__audit_begin(a, 1, error);
+    if (status != PLENS_OK)
+        return status;
+    plens__accuse(&a->c, &finding);
+    a->making = finding.explained ? 0 : making;
+    return PLENS_OK;
+}
+
+int plens__as_float(const plens__audit *a) {
+    return a->makings == float_makings;
+}

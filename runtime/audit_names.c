@@ -1,0 +1,82 @@
+/* Slots by the names of the checkpoint, and numbers without a locale. */
+#include "runtime/fp.h"
+
+#include "runtime/audit_suspects.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct slot_entry {
+    const char *name, *part;
+} slot_entry;
+
+static const slot_entry slots[PLENS__N_SLOTS] = {
+    {"q_proj.weight", "attention"},
+    {"k_proj.weight", "attention"},
+    {"v_proj.weight", "attention"},
+    {"o_proj.weight", "attention"},
+    {"gate_proj.weight", "MLP"},
+    {"up_proj.weight", "MLP"},
+    {"down_proj.weight", "MLP"},
+    {"q_proj.bias", "attention"},
+    {"k_proj.bias", "attention"},
+    {"v_proj.bias", "attention"},
+    {"o_proj.bias", "attention"},
+    {"gate_proj.bias", "MLP"},
+    {"up_proj.bias", "MLP"},
+    {"down_proj.bias", "MLP"},
+    {"input_layernorm.weight", "attention"},
+    {"post_attention_layernorm.weight", "MLP"},
+    {"q_norm.weight", "attention"},
+    {"k_norm.weight", "attention"},
+};
+
+const char *plens__slot_name(plens__slot slot) {
+    return slots[slot].name;
+}
+
+const char *plens__slot_part(plens__slot slot) {
+    return slots[slot].part;
+}
+
+int plens__slot_is_mlp(plens__slot slot) {
+    return slot >= PLENS__SLOT_GATE && strcmp(slots[slot].part, "MLP") == 0;
+}
+
+/* |x| = digits * 10^(exponent - 3), 1000 <= digits < 10000. */
+static unsigned four_digits(double x, int *exponent) {
+    double scaled = fabs(x);
+    for (*exponent = 3; scaled >= 9999.5 && *exponent < 400; ++*exponent)
+        scaled /= 10;
+    for (; scaled < 999.95; --*exponent)
+        scaled *= 10;
+    return (unsigned)(scaled + 0.5);
+}
+
+/* No printf of doubles: its decimal point is the locale's. */
+const char *plens__show_number(double x, char *text) {
+    int exponent, n_digits = 4;
+    if (x == 0 || !(fabs(x) < 1e300)) {
+        snprintf(text, PLENS__NUMBER_TEXT, "%s", x == 0 ? "0" : "not finite");
+        return text;
+    }
+    unsigned digits = four_digits(x, &exponent);
+    for (; n_digits > 1 && digits % 10 == 0; n_digits--)
+        digits /= 10;
+    char all[8];
+    snprintf(all, sizeof all, "%u", digits);
+    const char *sign = x < 0 ? "-" : "";
+    if (exponent < -4 || exponent > 7)
+        snprintf(text, PLENS__NUMBER_TEXT, "%s%c%s%se%c%02d", sign, all[0], n_digits > 1 ? "." : "",
+                 all + 1, exponent < 0 ? '-' : '+', exponent < 0 ? -exponent : exponent);
+    else if (exponent < 0)
+        snprintf(text, PLENS__NUMBER_TEXT, "%s0.%.*s%s", sign, -exponent - 1, "000", all);
+    else if (n_digits <= exponent + 1)
+        snprintf(text, PLENS__NUMBER_TEXT, "%s%s%.*s", sign, all, exponent + 1 - n_digits,
+                 "0000000");
+    else
+        snprintf(text, PLENS__NUMBER_TEXT, "%s%.*s.%s", sign, exponent + 1, all,
+                 all + exponent + 1);
+    return text;
+}

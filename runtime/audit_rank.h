@@ -1,0 +1,55 @@
+/* Single weights ranked as explanations of a departure. To first order a departure r is explained
+ * by adding v to one entry (i, j) of a matrix if r = v J_ij, J_ij the derivative of the block's
+ * output. One backward sweep from r gives <r, J_ij> for all entries at once: the sum over positions
+ * of the adjoint at output i times the input j. |J_ij|^2 comes the same way from random signs s as
+ * seeds: the mean of <s, J_ij>^2 [Hutchinson 1990]. cos^2 of r and J_ij ranks the entries. All
+ * products have weights 1 / noise. */
+#ifndef PLENS_RUNTIME_AUDIT_RANK_H
+#define PLENS_RUNTIME_AUDIT_RANK_H
+
+#include "runtime/audit_suspects.h"
+
+#define PLENS__N_PROBES 16
+#define PLENS__N_BEST   512 /* entries that are kept by their estimates */
+
+/* A small step for an entry: its derivative is then exact to many digits. */
+#define PLENS__SMALL_STEP 1e-5
+
+typedef struct plens__candidate {
+    double score; /* estimated cos^2, then exact */
+    double step;
+    plens__slot slot;
+    size_t row, column;
+} plens__candidate;
+
+typedef struct plens__ranking {
+    plens__case *c;
+    plens__adjoint adjoints[1 + PLENS__N_PROBES]; /* of the departure, then of random signs */
+    double *seed, *current;                       /* [n, d_model] */
+    double *attn_unit, *mlp_unit; /* [n, d_model] the norms' outputs before their weight */
+    double *rows;                 /* [n_threads, 1 + PLENS__N_PROBES, widest] */
+    size_t row_width;
+    plens__candidate *best; /* [n_threads, PLENS__N_BEST] by falling score */
+    plens__slot slot;
+    int only;       /* a slot, or -1 */
+    int whole_rows; /* rows of matrices are ranked in place of entries */
+    const double *departure;
+    int probe;
+} plens__ranking;
+
+/* Memory for a ranking of c: base, to be freed. */
+plens_status plens__rank_open(plens__ranking *r, plens__case *c, char **base, plens_error *error);
+
+/* The sweeps back from a departure [n, d_model]. */
+void plens__rank_sweep(plens__ranking *r, const double *departure);
+
+/* The best entries to r->best[0 .. PLENS__N_BEST) by their estimates; row SIZE_MAX ends them. */
+void plens__rank(plens__ranking *r);
+
+/* Exact alignments with c->samples, the departure of `variant`, in place of the estimates. */
+void plens__rank_exactly(plens__ranking *r, const plens__variant *variant);
+
+void plens__add_edit(plens__variant *variant, const plens__candidate *found, double value);
+const plens__linear *plens__linear_at(const plens__case *c, int slot);
+
+#endif

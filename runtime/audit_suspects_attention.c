@@ -1,0 +1,183 @@
+/* The list's groups within attention: the scale, the rotary embedding, masks, heads. */
+#include "runtime/fp.h"
+
+#include "runtime/audit_suspects.h"
+
+#include <math.h>
+#include <stdio.h>
+
+plens__answer plens__suspect_scales(const plens__case *c, size_t i, plens__suspect *s) {
+    const plens__config *config = c->reference.config;
+    double head = (double)config->head_dim, d = (double)config->d_model;
+    const double values[] = {1,
+                             1 / head,
+                             1 / sqrt(d),
+                             sqrt(head),
+                             1 / sqrt(d / (double)config->n_heads),
+                             1 / sqrt(2 * head),
+                             1 / sqrt(head / 2)};
+    static const char *const names[] = {"missing",
+                                        "1/head_dim",
+                                        "1/sqrt(d_model)",
+                                        "sqrt(head_dim)",
+                                        "1/sqrt(d_model/n_heads)",
+                                        "1/sqrt(2 head_dim)",
+                                        "1/sqrt(head_dim/2)"};
+    char text[96];
+    if (i >= sizeof values / sizeof *values)
+        return PLENS__NO_MORE;
+    if (fabs(values[i] / s->variant.scale - 1) < 1e-6)
+        return PLENS__NOT_HERE;
+    s->variant.scale = values[i];
+    snprintf(text, sizeof text, "the attention scale is %s, expected 1/sqrt(head_dim)", names[i]);
+    return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+}
+
+plens__answer plens__suspect_rotations(const plens__case *c, size_t i, plens__suspect *s) {
+    static const double bases[] = {10000, 1e6, 500000, 100000, 1e7, 5e6, 1000, 8e6};
+    static const char *const names[] = {
+        "the rotary embedding is missing",
+        "queries are not rotated",
+        "keys are not rotated",
+        "the rotary embedding pairs neighbours (2i, 2i + 1), expected halves (i, i + head_dim/2)",
+        "the rotary embedding turns the wrong way",
+        "the rotary embedding's scaling is missing",
+        "the rotary embedding's frequencies are all divided by the factor (linear scaling)"};
+    char text[192], shown[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
+    plens__config *config = &s->variant.config;
+    int scaled = c->reference.config->rope_type != PLENS__ROPE_DEFAULT;
+    if (i < 7) {
+        s->variant.no_rope_q = i == 0 || i == 1;
+        s->variant.no_rope_k = i == 0 || i == 2;
+        s->variant.rope_interleaved = i == 3;
+        s->variant.rope_reversed = i == 4;
+        if (i >= 5)
+            config->rope_type = i == 5 ? PLENS__ROPE_DEFAULT : PLENS__ROPE_LINEAR;
+        if (i >= 5 && (!scaled || config->rope_type == c->reference.config->rope_type))
+            return PLENS__NOT_HERE;
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, names[i]);
+    }
+    size_t n_bases = sizeof bases / sizeof *bases;
+    if (i - 7 >= 2 * n_bases) {
+        size_t share = i - 7 - 2 * n_bases == 0 ? 2 : 4;
+        if (i - 7 - 2 * n_bases >= 2)
+            return PLENS__NO_MORE;
+        if (config->head_dim % (2 * share) != 0)
+            return PLENS__NOT_HERE;
+        s->variant.rope_dims = config->head_dim / share;
+        snprintf(text, sizeof text, "only the first %zu of a head's %zu dimensions are rotated",
+                 s->variant.rope_dims, config->head_dim);
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+    }
+    double base = bases[(i - 7) % n_bases];
+    int unscaled = i - 7 >= n_bases;
+    if (base == config->rope_theta || (unscaled && !scaled))
+        return PLENS__NOT_HERE;
+    snprintf(text, sizeof text, "the rotary embedding's base (rope theta) is %s, expected %s%s",
+             plens__show_number(base, shown), plens__show_number(config->rope_theta, expected),
+             unscaled ? ", and its scaling is missing" : "");
+    config->rope_theta = base;
+    if (unscaled)
+        config->rope_type = PLENS__ROPE_DEFAULT;
+    return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+}
+
+plens__answer plens__suspect_positions(const plens__case *c, size_t i, plens__suspect *s) {
+    static const int shifts[] = {1, -1, 2, -2};
+    char text[128];
+    (void)c;
+    if (i < 4) {
+        s->variant.shift_q = shifts[i];
+        snprintf(text, sizeof text,
+                 "positions off by %s in the queries only (q %+d; or k %+d, which is the same)",
+                 i < 2 ? "one" : "two", shifts[i], -shifts[i]);
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+    }
+    return PLENS__NO_MORE;
+}
+
+plens__answer plens__suspect_masks(const plens__case *c, size_t i, plens__suspect *s) {
+    size_t n = c->reference.n, window = s->variant.window;
+    char text[112];
+    if (i == 0) {
+        s->variant.mask_late = 1;
+        return plens__suspect_put(
+            s, PLENS__PART_ATTENTION,
+            "the softmax is taken before the causal mask, over later positions too");
+    }
+    i--;
+    if (i < 3) {
+        static const char *const names[] = {"the causal mask is missing",
+                                            "the causal mask lets one later position through",
+                                            "the causal mask hides the position itself"};
+        s->variant.look_ahead = i == 0 ? (int)n : i == 1 ? 1 : -1;
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, names[i]);
+    }
+    if (i == 3) {
+        if (window == 0)
+            return PLENS__NOT_HERE;
+        s->variant.window = 0;
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, "the sliding window is ignored");
+    }
+    if (i - 4 >= (n < 96 ? n : 96))
+        return PLENS__NO_MORE;
+    size_t found = window == 0 ? i - 3 : i - 4 < 2 ? window + 1 - 2 * (i - 4) : i - 5;
+    int again = i - 4 >= 2 && (found == window + 1 || found + 1 == window);
+    if (found == 0 || found == window || (window != 0 && again) || (window == 0 && found >= n))
+        return PLENS__NOT_HERE;
+    s->variant.window = found;
+    if (window == 0)
+        snprintf(text, sizeof text, "a sliding window of %zu positions is applied, expected none",
+                 found);
+    else
+        snprintf(text, sizeof text, "the sliding window is %zu positions, expected %zu", found,
+                 window);
+    return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+}
+
+/* All pairs of heads, for each way of swapping them. */
+plens__answer plens__suspect_heads(const plens__case *c, size_t i, plens__suspect *s) {
+    static const struct {
+        plens__swap swap;
+        const char *what;
+    } ways[] = {{PLENS__SWAP_OUTPUTS, "heads"},
+                {PLENS__SWAP_QUERIES, "query heads"},
+                {PLENS__SWAP_KEYS_VALUES, "key and value heads"},
+                {PLENS__SWAP_KEYS, "key heads"},
+                {PLENS__SWAP_VALUES, "value heads"}};
+    const plens__config *config = c->reference.config;
+    char text[96];
+    if (i == 0) {
+        if (config->n_kv_heads == config->n_heads || config->n_kv_heads == 1)
+            return PLENS__NOT_HERE;
+        s->variant.modulo_heads = 1;
+        return plens__suspect_put(s, PLENS__PART_ATTENTION,
+                                  "query head h uses key/value head h mod n_kv_heads, expected h / "
+                                  "(n_heads / n_kv_heads)");
+    }
+    if (i <= config->n_heads) {
+        s->variant.silent_head = i;
+        snprintf(text, sizeof text, "the output of head %zu is missing", i - 1);
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+    }
+    i -= 1 + config->n_heads;
+    for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
+        size_t n = w < 2 ? config->n_heads : config->n_kv_heads, n_pairs = n * (n - 1) / 2;
+        if (n > 16)
+            n_pairs = n - 1; /* neighbours only */
+        if (i >= n_pairs) {
+            i -= n_pairs;
+            continue;
+        }
+        size_t a = 0;
+        for (; n <= 16 && i >= n - 1 - a; a++)
+            i -= n - 1 - a;
+        s->variant.swap = ways[w].swap;
+        s->variant.swap_a = n <= 16 ? a : i;
+        s->variant.swap_b = n <= 16 ? a + 1 + i : i + 1;
+        snprintf(text, sizeof text, "%s %zu and %zu are swapped", ways[w].what, s->variant.swap_a,
+                 s->variant.swap_b);
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+    }
+    return PLENS__NO_MORE;
+}
