@@ -552,6 +552,9 @@ typedef struct plens_plan {
     uint64_t kv_bytes;          /* of activation_bytes: K and V of one block */
     uint64_t lens_bytes;        /* of activation_bytes: states and results of the lens */
     int reads_ahead;            /* 1: a block's weights are read while the one before computes */
+    size_t lens_layers;         /* whose states are kept together, layer L among them */
+    int computes_twice;         /* 1: for want of memory these are not all: the lens's layers are
+                                   unembedded as they come, once layer L is known */
 } plens_plan;
 
 plens_status plens_run_plan(plens_context *context, const plens_model *model,

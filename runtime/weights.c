@@ -236,7 +236,7 @@ plens_status plens__weights_begin(plens__weights *weights, plens_error *error) {
     plens_status status =
         read_vector(weights, weights->model->layout.final_norm, &at, &vector, error);
     first.slot = weights->n_slots < 2 ? 0 : 1 - weights->block_slot;
-    if (status == PLENS_OK && first.first < weights->model->config.n_layers)
+    if (status == PLENS_OK && first.first < weights->end_block)
         read_ahead(weights, &first);
     return status;
 }
@@ -250,7 +250,7 @@ plens_status plens__weights_block(plens__weights *weights, size_t index, plens__
     *block = weights->blocks[weights->block_slot];
     what.first = index + 1;
     what.slot = 1 - weights->block_slot;
-    if (what.first < weights->model->config.n_layers)
+    if (what.first < weights->end_block)
         read_ahead(weights, &what);
     return PLENS_OK;
 }
