@@ -42,9 +42,10 @@ uint64_t session_budget(const session *s) {
         uint64_t available = memory_available();
         return available - available / 8;
     }
-    /* the program itself, its tables and results */
-    uint64_t own = budget / 64 < 32 * mebibyte ? budget / 64 : 32 * mebibyte;
-    return own + s->held < budget ? budget - own - s->held : budget;
+    /* The program, its tables and the tokenizer as they are; and what will come: results, code. */
+    uint64_t resident = memory_resident(), held = resident > s->held ? resident : s->held;
+    uint64_t margin = budget / 64 < 32 * mebibyte ? budget / 64 : 32 * mebibyte;
+    return margin + held < budget ? budget - margin - held : budget;
 }
 
 static int open_context(session *s, const char *command) {
