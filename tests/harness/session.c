@@ -141,6 +141,8 @@ plens_status session_run(session *s, const plens_prompt *prompts, size_t n_promp
     if (!s->options.quiet)
         plan_say(&plan);
     progress_start(&p, s->options.quiet, n_tokens);
+    if (options->saver != NULL && options->saver->read != NULL)
+        progress_goes_on(&p);
     plens_status status = plens_run(s->context, s->model, prompts, n_prompts, options, error);
     double elapsed = progress_end(&p, status == PLENS_OK);
     if (seconds != NULL)
