@@ -42,10 +42,12 @@ uint64_t session_budget(const session *s) {
         uint64_t available = memory_available();
         return available - available / 8;
     }
-    /* The program, its tables and the tokenizer as they are; and what will come: results, code. */
+    /* The program, its tables and the tokenizer as they are; and what will come: results, code. The
+     * program takes some megabytes: what is asked to run in fewer gets them for the run alone. */
     uint64_t resident = memory_resident(), held = resident > s->held ? resident : s->held;
-    uint64_t margin = budget / 64 < 32 * mebibyte ? budget / 64 : 32 * mebibyte;
-    return margin + held < budget ? budget - margin - held : budget;
+    uint64_t own = held + (budget / 64 < 32 * mebibyte ? budget / 64 : 32 * mebibyte);
+    uint64_t least = budget < 8 * mebibyte ? budget : 8 * mebibyte;
+    return own < budget && budget - own > least ? budget - own : least;
 }
 
 static int open_context(session *s, const char *command) {
