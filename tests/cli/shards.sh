@@ -199,6 +199,16 @@ mv "$scratch/changed.tsv" "$scratch/elsewhere/data.tsv"
 "$plens" score --quiet --model "$model" --data "$scratch/elsewhere/data.tsv" --shard 4/7 \
     --out "$scratch/changed"
 bad_merge "changed: is a shard of another run|run.json" "$scratch"/[1-35-7] "$scratch/changed"
+# Another step of the training: a model of the same name and shapes, with other weights.
+mkdir "$scratch/later"
+cp -r "$model" "$scratch/later"
+chmod -R u+w "$scratch/later"
+weights=$scratch/later/${model##*/}/model.safetensors
+printf '\001\002\003\075' | dd of="$weights" bs=1 seek=$(($(wc -c <"$weights") - 256)) \
+    conv=notrunc 2>/dev/null
+"$plens" score --quiet --model "${weights%/*}" --data "$scratch/data.tsv" --shard 4/7 \
+    --out "$scratch/trained"
+bad_merge "trained: is a shard of another run|run.json" "$scratch"/[1-35-7] "$scratch/trained"
 broken() { # FILE SED-SCRIPT: shard 3 with one edit
     rm -rf "$scratch/broken"
     cp -r "$scratch/3" "$scratch/broken"
