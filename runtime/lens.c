@@ -63,7 +63,9 @@ void plens__lens_carve(plens__lens *lens, const plens_lens *options, const plens
     lens->entries = plens__carve(carver, lens->n_entries, sizeof *lens->entries);
     lens->first_entry = plens__carve(carver, rows, sizeof *lens->first_entry);
     lens->logits = plens__carve(carver, together, PLENS__TILE_IDS * sizeof(float));
-    lens->target_logits = plens__carve(carver, lens->n_layers, PLENS__LENS_TARGETS * sizeof(float));
+    lens->target_logits =
+        plens__carve(carver, together > lens->n_layers ? together : lens->n_layers,
+                     PLENS__LENS_TARGETS * sizeof(float));
     plens__groups_carve(&lens->groups, options, sites, carver);
     if (options->kl) {
         size_t in_hand = rows < PLENS__LENS_ROWS ? rows : PLENS__LENS_ROWS;
@@ -343,69 +345,6 @@ static plens_status unembed(plens__pass *pass, int final, plens_error *error) {
     return PLENS_OK;
 }
 
-/* ---- targets ---- */
-
-/* The layers in hand: [*from, *from + *n), by their index. */
-static void layers_in_hand(const plens__lens *lens, int final, size_t *from, size_t *n) {
-    *from = final ? lens->n_early : lens->from;
-    *n = final ? 1 : lens->n_held;
-}
-
-/* The logits of n <= PLENS__LENS_TARGETS tokens at the layers in hand of a row, [layers, n] in
- * target_logits. The same bits as the tiles give: an output's bits do not depend on its
- * neighbours. */
-static plens_status token_logits(plens__pass *pass, int final, size_t row, const int32_t *ids,
-                                 size_t n, plens_error *error) {
-    plens__lens *lens = &pass->lens;
-    plens__matrix matrix;
-    plens_status status = plens__weights_unembed_ids(&pass->weights, ids, n, &matrix, error);
-    if (status != PLENS_OK)
-        return status;
-    size_t d = matrix.n_in, from, layers;
-    layers_in_hand(lens, final, &from, &layers);
-    const float *states = (final ? lens->final : lens->early) + row * layers * d;
-    plens__operand x = plens__pass_operand(pass, states, d, layers, d);
-    plens__matmul(pass->engine, &matrix, NULL, &x, lens->target_logits, n);
-    return PLENS_OK;
-}
-
-static plens_status entry_targets(plens__pass *pass, int final, const plens__lens_entry *entry,
-                                  plens_error *error) {
-    plens__lens *lens = &pass->lens;
-    const plens_prompt *prompt = &lens->prompts[entry->prompt];
-    size_t first, layers;
-    layers_in_hand(lens, final, &first, &layers);
-    for (size_t from = 0; from < prompt->n_targets; from += PLENS__LENS_TARGETS) {
-        size_t n = prompt->n_targets - from;
-        if (n > PLENS__LENS_TARGETS)
-            n = PLENS__LENS_TARGETS;
-        plens_status status =
-            token_logits(pass, final, entry->row, prompt->targets + from, n, error);
-        if (status != PLENS_OK)
-            return status;
-        for (size_t layer = 0; layer < layers; layer++) {
-            for (size_t i = 0; i < n; i++)
-                lens->targets[entry->targets + (first + layer) * prompt->n_targets + from + i] =
-                    (plens_lens_token){prompt->targets[from + i],
-                                       lens->target_logits[layer * n + i], 0, 0};
-        }
-    }
-    return PLENS_OK;
-}
-
-/* Makes layer L's top token of a row a target of the layers in hand. */
-static plens_status row_final_top(plens__pass *pass, int final, size_t row, plens_error *error) {
-    plens__lens *lens = &pass->lens;
-    size_t from, layers;
-    layers_in_hand(lens, final, &from, &layers);
-    int32_t id = lens->top[(row * lens->n_layers + lens->n_early) * lens->top_k].id;
-    plens_status status = token_logits(pass, final, row, &id, 1, error);
-    for (size_t layer = 0; status == PLENS_OK && layer < layers; layer++)
-        lens->final_top[row * lens->n_layers + from + layer] =
-            (plens_lens_token){id, lens->target_logits[layer], 0, 0};
-    return status;
-}
-
 /* ---- results ---- */
 
 static float probability(const plens__lens_site *site, float logit) {
@@ -482,18 +421,16 @@ static plens_status deliver(const plens__pass *pass, plens_error *error) {
     return PLENS_OK;
 }
 
-/* Targets, tiles and layer L's top token of the layers in hand. */
+/* Targets, tiles and layer L's top token of the layers in hand. That token is known once layer L
+ * went by the tiles, and must be when the others do. */
 static plens_status take_in_hand(plens__pass *pass, int final, plens_error *error) {
-    const plens__lens *lens = &pass->lens;
-    plens_status status = PLENS_OK;
-    if (!final && lens->n_held == 0)
+    if (!final && pass->lens.n_held == 0)
         return PLENS_OK;
-    for (size_t e = 0; e < lens->n_entries && status == PLENS_OK; e++)
-        status = entry_targets(pass, final, &lens->entries[e], error);
+    plens_status status = plens__pass_targets(pass, final, error);
     if (status == PLENS_OK && final)
         status = unembed(pass, final, error);
-    for (size_t r = 0; r < lens->rows->count && status == PLENS_OK; r++)
-        status = row_final_top(pass, final, r, error);
+    if (status == PLENS_OK)
+        status = plens__pass_final_tops(pass, final, error);
     if (status == PLENS_OK && !final)
         status = unembed(pass, final, error);
     return status;

@@ -60,7 +60,7 @@ typedef struct plens__lens {
     plens__lens_entry *entries;  /* [n_entries] by prompt, then position */
     size_t *first_entry;         /* [rows] or SIZE_MAX */
     float *logits;               /* [PLENS__LENS_ROWS, PLENS__TILE_IDS] */
-    float *target_logits;        /* [n_layers, PLENS__LENS_TARGETS] */
+    float *target_logits;        /* [PLENS__LENS_ROWS or n_layers, PLENS__LENS_TARGETS] */
     plens__groups groups;        /* its sites are those above */
 
     /* for KL, of the rows in hand and one tile; NULL unless asked for: */
