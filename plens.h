@@ -525,7 +525,8 @@ typedef struct plens_run_options {
 } plens_run_options;
 
 /* Runs the prompts through the model, layer by layer, the whole batch together; weights are read
- * from disk once for each part that fits the context's memory budget. Prompts may be of any
+ * from disk once for each part that fits the context's memory budget (twice where there is no room
+ * for the lens's states of all layers: see computes_twice in plens_plan). Prompts may be of any
  * lengths; there is no padding. options may be NULL (then nothing can be seen).
  * Errors: ARGUMENT (no prompts, an empty one, an id, layer, position, prompt or head out of range,
  * a group that is empty or names an id twice), UNSUPPORTED (bf16x3 for weights that are not BF16),

@@ -72,6 +72,27 @@ together() {
 }
 check "prefixes stay together" together
 
+# ---- the same in bf16, where the instruction sets differ most ----
+. tests/synthetic.sh
+check "a model of bf16" synthetic_model "$scratch/bf16" --layers 3
+synthetic_questions 40 >"$scratch/bf16.tsv"
+seven_bf16() {
+    i=0
+    for isa in scalar avx2 avx512 avx512bf16 amx avx2 avx512bf16; do
+        i=$((i + 1))
+        "$plens" score --quiet --model "$scratch/bf16" --data "$scratch/bf16.tsv" --shard $i/7 \
+            --out "$scratch/bf16-{shard}" --threads $((i % 3 + 1)) --isa "$isa" \
+            --memory "$((2 + i))M" || return 1
+    done
+    "$plens" merge --quiet "$scratch"/bf16-[1-7] --out "$scratch/bf16-merged" &&
+        "$plens" score --quiet --model "$scratch/bf16" --data "$scratch/bf16.tsv" \
+            --out "$scratch/bf16-whole" && same_result "$scratch/bf16-whole" "$scratch/bf16-merged"
+}
+case $(uname -m) in
+x86_64) check "seven shards in bf16 are one run" seven_bf16 ;;
+*) skip "another processor: no bf16 shards of several instruction sets" ;;
+esac
+
 # ---- more shards than prompts: the empty ones write headers ----
 head -n 3 "$scratch/data.tsv" >"$scratch/few.tsv"
 few() {
