@@ -99,6 +99,11 @@ $(BUILD)/bench/make_checkpoint: $(call objects,bench/make_checkpoint.c)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
+# What a command takes, as the kernel counts it: $(BUILD)/bench/measure OUT COMMAND...
+$(BUILD)/bench/measure: $(call objects,bench/measure.c)
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
+
 bench: $(BUILD)/bench/kernels $(BUILD)/bench/tokenizer $(BUILD)/bench/make_checkpoint
 	@BUILD=$(BUILD) sh bench/kernels.sh
 

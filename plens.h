@@ -525,7 +525,8 @@ typedef struct plens_run_options {
 } plens_run_options;
 
 /* Runs the prompts through the model, layer by layer, the whole batch together; weights are read
- * from disk once for each part that fits the context's memory budget. Prompts may be of any
+ * from disk once for each part that fits the context's memory budget (twice where there is no room
+ * for the lens's states of all layers: see computes_twice in plens_plan). Prompts may be of any
  * lengths; there is no padding. options may be NULL (then nothing can be seen).
  * Errors: ARGUMENT (no prompts, an empty one, an id, layer, position, prompt or head out of range,
  * a group that is empty or names an id twice), UNSUPPORTED (bf16x3 for weights that are not BF16),
@@ -552,6 +553,9 @@ typedef struct plens_plan {
     uint64_t kv_bytes;          /* of activation_bytes: K and V of one block */
     uint64_t lens_bytes;        /* of activation_bytes: states and results of the lens */
     int reads_ahead;            /* 1: a block's weights are read while the one before computes */
+    size_t lens_layers;         /* whose states are kept together, layer L among them */
+    int computes_twice;         /* 1: for want of memory these are not all: the lens's layers are
+                                   unembedded as they come, once layer L is known */
 } plens_plan;
 
 plens_status plens_run_plan(plens_context *context, const plens_model *model,

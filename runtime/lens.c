@@ -17,8 +17,16 @@ void plens__layer_range(size_t first, size_t last, size_t n_layers, size_t *from
     *to = all ? n_layers : last;
 }
 
+size_t plens__lens_early(const plens_lens *options, size_t n_layers) {
+    size_t from, to;
+    if (options == NULL)
+        return 0;
+    plens__layer_range(options->first_layer, options->last_layer, n_layers, &from, &to);
+    return to - from + (to < n_layers);
+}
+
 void plens__lens_carve(plens__lens *lens, const plens_lens *options, const plens_prompt *prompts,
-                       size_t n_layers, size_t d_model, size_t vocab_size,
+                       size_t n_layers, size_t d_model, size_t vocab_size, size_t held,
                        const plens__batch *batch, plens__carver *carver) {
     memset(lens, 0, sizeof *lens);
     if (options == NULL)
@@ -31,19 +39,22 @@ void plens__lens_carve(plens__lens *lens, const plens_lens *options, const plens
     lens->prompts = prompts;
     plens__layer_range(options->first_layer, options->last_layer, n_layers, &lens->first_layer,
                        &lens->last_layer);
-    lens->n_early = lens->last_layer - lens->first_layer + (lens->last_layer < n_layers);
+    lens->n_early = plens__lens_early(options, n_layers);
+    lens->most_held = held == 0 || held > lens->n_early ? lens->n_early : held;
     lens->n_layers = lens->n_early + 1;
     lens->top_k = options->top_k == 0 ? 1 : options->top_k;
     if (lens->top_k > vocab_size)
         lens->top_k = vocab_size;
     lens->n_entries = all ? size->n_tokens : size->n_prompts;
+    lens->n_targets = targets;
 
     size_t sites = 0, largest = 0;
     if (!plens__mul(rows, lens->n_layers, &sites) || !plens__mul(sites, lens->top_k, &largest) ||
         !plens__mul(targets, lens->n_layers, &largest))
         carver->overflow = 1;
-    size_t together = sites < PLENS__LENS_ROWS ? sites : PLENS__LENS_ROWS;
-    lens->early = plens__carve(carver, sites - rows, d_model * sizeof(float));
+    size_t together = lens->most_held > 0 ? rows * lens->most_held : rows;
+    together = together < PLENS__LENS_ROWS ? together : PLENS__LENS_ROWS;
+    lens->early = plens__carve(carver, rows * lens->most_held, d_model * sizeof(float));
     lens->final = plens__carve(carver, rows, d_model * sizeof(float));
     lens->sites = plens__carve(carver, sites, sizeof *lens->sites);
     lens->top = plens__carve(carver, sites * lens->top_k, sizeof *lens->top);
@@ -52,7 +63,9 @@ void plens__lens_carve(plens__lens *lens, const plens_lens *options, const plens
     lens->entries = plens__carve(carver, lens->n_entries, sizeof *lens->entries);
     lens->first_entry = plens__carve(carver, rows, sizeof *lens->first_entry);
     lens->logits = plens__carve(carver, together, PLENS__TILE_IDS * sizeof(float));
-    lens->target_logits = plens__carve(carver, lens->n_layers, PLENS__LENS_TARGETS * sizeof(float));
+    lens->target_logits =
+        plens__carve(carver, together > lens->n_layers ? together : lens->n_layers,
+                     PLENS__LENS_TARGETS * sizeof(float));
     plens__groups_carve(&lens->groups, options, sites, carver);
     if (options->kl) {
         size_t in_hand = rows < PLENS__LENS_ROWS ? rows : PLENS__LENS_ROWS;
@@ -89,7 +102,24 @@ void plens__lens_begin(plens__lens *lens, const plens__batch *batch) {
         entry->next = lens->first_entry[entry->row];
         lens->first_entry[entry->row] = e;
     }
+    for (size_t i = 0; i < lens->rows->count * lens->n_layers; i++)
+        lens->sites[i] = (plens__lens_site){.finite = 1};
     plens__groups_begin(&lens->groups);
+    plens__lens_hold(lens, 0);
+}
+
+void plens__lens_hold(plens__lens *lens, size_t from) {
+    size_t left = lens->n_early - from;
+    lens->from = from;
+    lens->n_held = left < lens->most_held ? left : lens->most_held;
+}
+
+void plens__lens_hold_none(plens__lens *lens) {
+    lens->from = lens->n_held = 0;
+}
+
+int plens__lens_as_they_come(const plens__lens *lens) {
+    return lens->options != NULL && lens->most_held < lens->n_early;
 }
 
 typedef struct capture {
@@ -116,10 +146,11 @@ void plens__pass_capture(plens__pass *pass, size_t layer) {
         return;
     capture c = {pass, lens->final, d};
     if (layer < pass->model->config.n_layers) {
-        if (layer < lens->first_layer || layer > lens->last_layer)
+        size_t first = lens->first_layer + lens->from;
+        if (layer < first || layer >= first + lens->n_held)
             return;
-        c.to = lens->early + (layer - lens->first_layer) * d;
-        c.stride = lens->n_early * d;
+        c.to = lens->early + (layer - first) * d;
+        c.stride = lens->n_held * d;
     }
     plens__parallel(pass->engine, lens->rows->count, capture_task, &c);
 }
@@ -195,8 +226,8 @@ typedef struct tile_sites {
 static size_t site_row(const tile_sites *t, size_t item, size_t *layer) {
     const plens__lens *lens = &t->pass->lens;
     size_t site = t->first + item;
-    *layer = t->final ? lens->n_early : site % lens->n_early;
-    return t->final ? site : site / lens->n_early;
+    *layer = t->final ? lens->n_early : lens->from + site % lens->n_held;
+    return t->final ? site : site / lens->n_held;
 }
 
 /* The cross sum of a site and a row of lens->powers, block after block. */
@@ -226,7 +257,7 @@ static void reduce_task(void *arg, size_t item, int thread) {
         add_block(site, &sums, t->first_id + from == 0);
     }
     if (!t->final && lens->options->kl)
-        add_cross(t, site, row - t->first / lens->n_early, logits);
+        add_cross(t, site, row - t->first / lens->n_held, logits);
     plens__groups_pick(&lens->groups, index, t->first_id, logits, t->n_ids);
     update_top(kernels, site, lens->top + index * lens->top_k, lens->top_k, (int32_t)t->first_id,
                logits, t->n_ids);
@@ -244,7 +275,7 @@ static void power_task(void *arg, size_t item, int thread) {
     const tile_sites *t = arg;
     const plens__lens *lens = &t->pass->lens;
     const plens__kernels *kernels = t->pass->engine->kernels;
-    size_t row = t->first / lens->n_early + item;
+    size_t row = t->first / lens->n_held + item;
     const plens__lens_site *final = &lens->sites[row * lens->n_layers + lens->n_early];
     (void)thread;
     for (size_t from = 0; from < t->n_ids; from += PLENS__VOCAB_BLOCK) {
@@ -265,15 +296,15 @@ static void power_task(void *arg, size_t item, int thread) {
 static size_t make_powers(const tile_sites *t, size_t n, const plens__matrix *tile) {
     plens__pass *pass = t->pass;
     plens__lens *lens = &pass->lens;
-    size_t d = tile->n_in, first = t->first / lens->n_early;
-    size_t rows = (t->first + n - 1) / lens->n_early - first + 1;
+    size_t d = tile->n_in, first = t->first / lens->n_held;
+    size_t rows = (t->first + n - 1) / lens->n_held - first + 1;
     plens__operand x = plens__pass_operand(pass, lens->final + first * d, d, rows, d);
     plens__matmul(pass->engine, tile, NULL, &x, lens->powers, PLENS__TILE_IDS);
     plens__parallel(pass->engine, rows, power_task, (void *)t);
     return rows;
 }
 
-/* Takes all early sites, or all final ones, past one tile of the unembedding. */
+/* Takes all early sites in hand, or all final ones, past one tile of the unembedding. */
 static plens_status pass_tile(plens__pass *pass, int final, size_t n_sites,
                               const plens__matrix *tile, size_t first_id, plens_error *error) {
     plens__lens *lens = &pass->lens;
@@ -299,7 +330,7 @@ static plens_status pass_tile(plens__pass *pass, int final, size_t n_sites,
 static plens_status unembed(plens__pass *pass, int final, plens_error *error) {
     const plens__lens *lens = &pass->lens;
     size_t vocab = pass->model->config.vocab_size;
-    size_t n_sites = lens->rows->count * (final ? 1 : lens->n_early);
+    size_t n_sites = lens->rows->count * (final ? 1 : lens->n_held);
     if (n_sites == 0)
         return PLENS_OK;
     for (size_t first = 0; first < vocab; first += PLENS__TILE_IDS) {
@@ -312,59 +343,6 @@ static plens_status unembed(plens__pass *pass, int final, plens_error *error) {
             return status;
     }
     return PLENS_OK;
-}
-
-/* ---- targets ---- */
-
-/* The logits of n <= PLENS__LENS_TARGETS tokens at all layers of a row, [n_layers, n] in
- * target_logits. The same bits as the tiles give: an output's bits do not depend on its
- * neighbours. */
-static plens_status token_logits(plens__pass *pass, size_t row, const int32_t *ids, size_t n,
-                                 plens_error *error) {
-    plens__lens *lens = &pass->lens;
-    plens__matrix matrix;
-    plens_status status = plens__weights_unembed_ids(&pass->weights, ids, n, &matrix, error);
-    if (status != PLENS_OK)
-        return status;
-    size_t d = matrix.n_in;
-    plens__operand x =
-        plens__pass_operand(pass, lens->early + row * lens->n_early * d, d, lens->n_early, d);
-    plens__matmul(pass->engine, &matrix, NULL, &x, lens->target_logits, n);
-    x = plens__pass_operand(pass, lens->final + row * d, d, 1, d);
-    plens__matmul(pass->engine, &matrix, NULL, &x, lens->target_logits + lens->n_early * n, n);
-    return PLENS_OK;
-}
-
-static plens_status entry_targets(plens__pass *pass, const plens__lens_entry *entry,
-                                  plens_error *error) {
-    plens__lens *lens = &pass->lens;
-    const plens_prompt *prompt = &lens->prompts[entry->prompt];
-    for (size_t from = 0; from < prompt->n_targets; from += PLENS__LENS_TARGETS) {
-        size_t n = prompt->n_targets - from;
-        if (n > PLENS__LENS_TARGETS)
-            n = PLENS__LENS_TARGETS;
-        plens_status status = token_logits(pass, entry->row, prompt->targets + from, n, error);
-        if (status != PLENS_OK)
-            return status;
-        for (size_t layer = 0; layer < lens->n_layers; layer++) {
-            for (size_t i = 0; i < n; i++)
-                lens->targets[entry->targets + layer * prompt->n_targets + from + i] =
-                    (plens_lens_token){prompt->targets[from + i],
-                                       lens->target_logits[layer * n + i], 0, 0};
-        }
-    }
-    return PLENS_OK;
-}
-
-/* Makes layer L's top token of a row a target of all its layers. */
-static plens_status row_final_top(plens__pass *pass, size_t row, plens_error *error) {
-    plens__lens *lens = &pass->lens;
-    int32_t id = lens->top[(row * lens->n_layers + lens->n_early) * lens->top_k].id;
-    plens_status status = token_logits(pass, row, &id, 1, error);
-    for (size_t layer = 0; status == PLENS_OK && layer < lens->n_layers; layer++)
-        lens->final_top[row * lens->n_layers + layer] =
-            (plens_lens_token){id, lens->target_logits[layer], 0, 0};
-    return status;
 }
 
 /* ---- results ---- */
@@ -443,23 +421,33 @@ static plens_status deliver(const plens__pass *pass, plens_error *error) {
     return PLENS_OK;
 }
 
-plens_status plens__pass_lens(plens__pass *pass, plens_error *error) {
+/* Targets, tiles and layer L's top token of the layers in hand. That token is known once layer L
+ * went by the tiles, and must be when the others do. */
+static plens_status take_in_hand(plens__pass *pass, int final, plens_error *error) {
+    if (!final && pass->lens.n_held == 0)
+        return PLENS_OK;
+    plens_status status = plens__pass_targets(pass, final, error);
+    if (status == PLENS_OK && final)
+        status = unembed(pass, final, error);
+    if (status == PLENS_OK)
+        status = plens__pass_final_tops(pass, final, error);
+    if (status == PLENS_OK && !final)
+        status = unembed(pass, final, error);
+    return status;
+}
+
+plens_status plens__pass_lens_final(plens__pass *pass, plens_error *error) {
+    return pass->lens.options == NULL ? PLENS_OK : take_in_hand(pass, 1, error);
+}
+
+plens_status plens__pass_lens_held(plens__pass *pass, plens_error *error) {
+    return pass->lens.options == NULL ? PLENS_OK : take_in_hand(pass, 0, error);
+}
+
+plens_status plens__pass_lens_deliver(plens__pass *pass, plens_error *error) {
     plens__lens *lens = &pass->lens;
     if (lens->options == NULL)
         return PLENS_OK;
-    for (size_t i = 0; i < lens->rows->count * lens->n_layers; i++)
-        lens->sites[i] = (plens__lens_site){.finite = 1};
-    plens_status status = PLENS_OK;
-    for (size_t e = 0; e < lens->n_entries && status == PLENS_OK; e++)
-        status = entry_targets(pass, &lens->entries[e], error);
-    if (status == PLENS_OK)
-        status = unembed(pass, 1, error);
-    for (size_t r = 0; r < lens->rows->count && status == PLENS_OK; r++)
-        status = row_final_top(pass, r, error);
-    if (status == PLENS_OK)
-        status = unembed(pass, 0, error);
-    if (status != PLENS_OK)
-        return status;
     plens__parallel(pass->engine, lens->rows->count, finish_task, lens);
     return deliver(pass, error);
 }

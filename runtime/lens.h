@@ -4,7 +4,11 @@
  * by in tiles of ids; each site keeps its top-k, its sums for log-sum-exp and entropy and the rank
  * of each target. There is never an array [sites, vocabulary].
  *
- * Layer L goes first: its top token is a target of all the others, and their KL needs its sums. */
+ * Layer L goes first: its top token is a target of all the others, and their KL needs its sums.
+ *
+ * The states of all layers are kept until then; where memory lacks the room, those of so many
+ * layers as fit. The blocks run twice then: first to layer L, which is unembedded alone, then to
+ * those layers, which are unembedded as they come and make room for the next. */
 #ifndef PLENS_RUNTIME_LENS_H
 #define PLENS_RUNTIME_LENS_H
 
@@ -36,15 +40,18 @@ typedef struct plens__lens_entry {
 } plens__lens_entry;
 
 typedef struct plens__lens {
-    const plens_lens *options;      /* NULL: no lens, and nothing below is valid */
-    const plens_prompt *prompts;    /* the caller's */
-    const plens__selection *rows;   /* where it looks */
-    size_t first_layer, last_layer; /* that it reports */
-    size_t n_early;                 /* of them, those before layer L */
-    size_t n_layers;                /* n_early + 1: layer L is always kept, as the last */
-    size_t top_k, n_entries;
+    const plens_lens *options;          /* NULL: no lens, and nothing below is valid */
+    const plens_prompt *prompts;        /* the caller's */
+    const plens__selection *rows;       /* where it looks */
+    size_t first_layer, last_layer;     /* that it reports */
+    size_t n_early;                     /* of them, those before layer L */
+    size_t n_layers;                    /* n_early + 1: layer L is always kept, as the last */
+    size_t top_k, n_entries, n_targets; /* targets of all entries */
 
-    float *early;                /* [rows, n_early, d_model] final norm of the residual stream */
+    size_t most_held;    /* of the early ones: room for their states */
+    size_t from, n_held; /* those whose states `early` has: [from, from + n_held) */
+
+    float *early;                /* [rows, n_held, d_model] final norm of the residual stream */
     float *final;                /* [rows, d_model] the same after layer L */
     plens__lens_site *sites;     /* [rows, n_layers] */
     plens_lens_token *top;       /* [rows, n_layers, top_k] */
@@ -53,7 +60,7 @@ typedef struct plens__lens {
     plens__lens_entry *entries;  /* [n_entries] by prompt, then position */
     size_t *first_entry;         /* [rows] or SIZE_MAX */
     float *logits;               /* [PLENS__LENS_ROWS, PLENS__TILE_IDS] */
-    float *target_logits;        /* [n_layers, PLENS__LENS_TARGETS] */
+    float *target_logits;        /* [PLENS__LENS_ROWS or n_layers, PLENS__LENS_TARGETS] */
     plens__groups groups;        /* its sites are those above */
 
     /* for KL, of the rows in hand and one tile; NULL unless asked for: */
@@ -64,12 +71,26 @@ typedef struct plens__lens {
 /* The layers that a first and last ask for: 1..n_layers if both are 0. */
 void plens__layer_range(size_t first, size_t last, size_t n_layers, size_t *from, size_t *to);
 
-/* Cuts the lens's arrays from the carver. options NULL: none. The batch needs its size only. */
+/* How many layers before layer L it looks at, or must keep for another reason. */
+size_t plens__lens_early(const plens_lens *options, size_t n_layers);
+
+/* Cuts the lens's arrays from the carver, with room for the states of at most `held` early layers
+ * (0: of all). options NULL: none. The batch needs its size only. */
 void plens__lens_carve(plens__lens *lens, const plens_lens *options, const plens_prompt *prompts,
-                       size_t n_layers, size_t d_model, size_t vocab_size,
+                       size_t n_layers, size_t d_model, size_t vocab_size, size_t held,
                        const plens__batch *batch, plens__carver *carver);
 
-/* Lists the entries of a built batch. */
+/* Lists the entries of a built batch; no site has seen a token. */
 void plens__lens_begin(plens__lens *lens, const plens__batch *batch);
+
+/* From now on the states of as many early layers as there is room for are kept, from the from-th
+ * (counted from 0) on. */
+void plens__lens_hold(plens__lens *lens, size_t from);
+
+/* None is kept: the blocks run for layer L alone. */
+void plens__lens_hold_none(plens__lens *lens);
+
+/* 1 if there is no room for all of them at once. */
+int plens__lens_as_they_come(const plens__lens *lens);
 
 #endif

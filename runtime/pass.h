@@ -19,6 +19,7 @@ typedef struct plens__pass {
     plens__batch batch;
     plens__weights weights;
     plens__lens lens;
+    size_t held; /* early layers of the lens whose states are kept at once; 0: all of them */
     const plens__selection *finished; /* the rows that go through all of the last block */
 
     float *cosine, *sine; /* [longest, head_dim / 2] */
@@ -91,7 +92,15 @@ plens_status plens__pass_output(plens__pass *pass, plens_error *error);
 /* Keeps what the lens reads of x after block `layer`. */
 void plens__pass_capture(plens__pass *pass, size_t layer);
 
-/* Unembeds what was kept and calls the lens function. */
-plens_status plens__pass_lens(plens__pass *pass, plens_error *error);
+/* The logits of all targets, and of layer L's top tokens, at layer L or at the early layers whose
+ * states are kept. */
+plens_status plens__pass_targets(plens__pass *pass, int final, plens_error *error);
+plens_status plens__pass_final_tops(plens__pass *pass, int final, plens_error *error);
+
+/* The lens, in this order: unembeds layer L; unembeds the early layers whose states are kept (once,
+ * or for each plens__lens_hold); calls the lens function. */
+plens_status plens__pass_lens_final(plens__pass *pass, plens_error *error);
+plens_status plens__pass_lens_held(plens__pass *pass, plens_error *error);
+plens_status plens__pass_lens_deliver(plens__pass *pass, plens_error *error);
 
 #endif

@@ -119,7 +119,7 @@ void plens__plan_carve(plens__pass *pass, const plens_prompt *prompts,
     pass->k = plens__carve(carver, size->n_rows, kv * sizeof(float));
     pass->v = plens__carve(carver, size->n_rows, kv * sizeof(float));
     plens__lens_carve(&pass->lens, pass->options->lens, prompts, config->n_layers, config->d_model,
-                      config->vocab_size, &pass->batch, carver);
+                      config->vocab_size, pass->held, &pass->batch, carver);
 }
 
 /* The bytes of a part of this size; 0 if they do not fit a size_t. */
@@ -164,7 +164,7 @@ static int cut_as_before(const plens__pass *pass, uint64_t memory, const plens_p
                          const plens__standing *standing, plens__plan *plan) {
     plens__part *part = plan->parts;
     size_t bytes;
-    if (standing->layer == 0 || standing->count == 0)
+    if (standing->layer == 0 || standing->count == 0 || standing->as_they_come != (pass->held > 0))
         return 0;
     memset(part, 0, sizeof *part);
     part->first = standing->first;
@@ -217,21 +217,70 @@ static plens_status cut_parts(const plens__pass *pass, uint64_t memory, const pl
 
 /* With buffers for two blocks the next one is read while this one computes; with one there may be
  * room for fewer parts, or for any at all. */
+static plens_status cut_slots(plens__pass *like, uint64_t memory, const plens_prompt *prompts,
+                              size_t n_prompts, const plens__standing *standing, plens__plan *plan,
+                              plens_error *error) {
+    plan->held = like->held;
+    like->weights.n_slots = plan->n_slots = 2;
+    plens_status status = cut_parts(like, memory, prompts, n_prompts, standing, plan, NULL);
+    if (status == PLENS_OK && plan->n_parts <= 1)
+        return status;
+    size_t n_parts = plan->n_parts;
+    like->weights.n_slots = plan->n_slots = 1;
+    plens_status single = cut_parts(like, memory, prompts, n_prompts, standing, plan, error);
+    if (status != PLENS_OK || plan->n_parts < n_parts)
+        return single;
+    like->weights.n_slots = plan->n_slots = 2;
+    return cut_parts(like, memory, prompts, n_prompts, standing, plan, error);
+}
+
+static uint64_t reads(const plens__pass *pass, const plens__plan *plan) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < plan->n_parts; i++)
+        bytes += plens__part_reads(pass, &plan->parts[i].size);
+    return bytes;
+}
+
+/* With the lens's states of one early layer at a time a part is largest; then with as many layers
+ * as need no more parts than that. */
+static plens_status cut_as_they_come(plens__pass *like, uint64_t memory,
+                                     const plens_prompt *prompts, size_t n_prompts,
+                                     const plens__standing *standing, plens__plan *plan,
+                                     plens_error *error) {
+    size_t low = 1, high = plens__lens_early(like->options->lens, like->model->config.n_layers);
+    like->held = 1;
+    plens_status status = cut_slots(like, memory, prompts, n_prompts, standing, plan, error);
+    size_t n_parts = plan->n_parts, n_slots = plan->n_slots;
+    while (status == PLENS_OK && high - low > 1) {
+        like->held = low + (high - low) / 2;
+        if (cut_slots(like, memory, prompts, n_prompts, standing, plan, NULL) == PLENS_OK &&
+            plan->n_parts <= n_parts && plan->n_slots >= n_slots)
+            low = like->held;
+        else
+            high = like->held;
+    }
+    like->held = low;
+    return status == PLENS_OK ? cut_slots(like, memory, prompts, n_prompts, standing, plan, error)
+                              : status;
+}
+
+/* The states of all lens layers are kept, unless they leave no room, or keeping fewer saves more
+ * than half of the reading: the blocks are computed twice then. Hooks are shown each block once. */
 static plens_status cut_best(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
                              size_t n_prompts, const plens__standing *standing, plens__plan *plan,
                              plens_error *error) {
     plens__pass like = *pass;
-    like.weights.n_slots = plan->n_slots = 2;
-    plens_status status = cut_parts(&like, memory, prompts, n_prompts, standing, plan, NULL);
-    if (status == PLENS_OK && plan->n_parts <= 1)
+    size_t n_early = plens__lens_early(pass->options->lens, pass->model->config.n_layers);
+    like.held = 0;
+    plens_status status = cut_slots(&like, memory, prompts, n_prompts, standing, plan, error);
+    if (n_early < 2 || pass->options->n_hooks > 0 || (status == PLENS_OK && plan->n_parts <= 1))
         return status;
-    size_t n_parts = plan->n_parts;
-    like.weights.n_slots = plan->n_slots = 1;
-    plens_status single = cut_parts(&like, memory, prompts, n_prompts, standing, plan, error);
-    if (status != PLENS_OK || plan->n_parts < n_parts)
-        return single;
-    like.weights.n_slots = plan->n_slots = 2;
-    return cut_parts(&like, memory, prompts, n_prompts, standing, plan, error);
+    uint64_t before = status == PLENS_OK ? reads(&like, plan) : UINT64_MAX;
+    plens_status fewer = cut_as_they_come(&like, memory, prompts, n_prompts, standing, plan, error);
+    if (status != PLENS_OK || (fewer == PLENS_OK && reads(&like, plan) < before / 2))
+        return fewer;
+    like.held = 0;
+    return cut_slots(&like, memory, prompts, n_prompts, standing, plan, error);
 }
 
 plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
@@ -261,6 +310,28 @@ plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const pl
     return status;
 }
 
+/* How often a part unembeds early layers. */
+static size_t unembeddings(const plens__pass *pass) {
+    size_t n_early = plens__lens_early(pass->options->lens, pass->model->config.n_layers);
+    return pass->held == 0 ? n_early > 0 : (n_early + pass->held - 1) / pass->held;
+}
+
+uint64_t plens__part_reads(const plens__pass *pass, const plens__batch_size *size) {
+    const plens__tensor *embed = pass->model->layout.embed;
+    const plens_lens *lens = pass->options->lens;
+    size_t n_layers = pass->model->config.n_layers, from, to;
+    uint64_t unembed = pass->model->layout.unembed->n_bytes;
+    uint64_t rows = embed->n_bytes / embed->shape[0] * size->n_rows;
+    uint64_t bytes = plens__weights_block_bytes(pass->model) + rows;
+    if (pass->held > 0) {
+        plens__layer_range(lens->first_layer, lens->last_layer, n_layers, &from, &to);
+        to = to < n_layers ? to : n_layers - 1;
+        bytes += plens__weights_block_bytes(pass->model) / n_layers * to + rows;
+    }
+    bytes += lens != NULL ? (1 + unembeddings(pass)) * unembed : 0;
+    return bytes + (plens__pass_wants(pass->options, PLENS_LOGITS, 0) ? unembed : 0);
+}
+
 /* Multiply-adds of a part, as the steps report them to plens__pass_progress. */
 double plens__part_work(const plens__pass *pass, const plens__batch_size *size) {
     const plens__config *config = &pass->model->config;
@@ -282,8 +353,11 @@ double plens__part_work(const plens__pass *pass, const plens__batch_size *size) 
         int every = pass->options->lens->positions == PLENS_POSITIONS_ALL;
         double lens_rows = every ? rows : (double)size->n_ends;
         double sites = lens_rows * (double)(to - from + 1 + (to < config->n_layers));
-        sites += pass->options->lens->kl ? lens_rows : 0;
+        sites += pass->options->lens->kl ? lens_rows * (double)unembeddings(pass) : 0;
         work += sites * unembed;
+        if (pass->held > 0)
+            work +=
+                rows * (double)(to < config->n_layers ? to : config->n_layers - 1) * (kv + rest);
     }
     return work;
 }

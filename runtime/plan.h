@@ -20,6 +20,7 @@ typedef struct plens__plan {
     size_t largest; /* which that is */
     int resumed;    /* 1: the first part is the one asked for */
     size_t n_slots; /* buffers for a block's weights: 2 to read ahead, 1 if memory is short */
+    size_t held;    /* early layers of the lens whose states are kept at once; 0: all */
 } plens__plan;
 
 /* Cuts the prompts into parts that take at most `memory` bytes with the engine's scratch (0: one
@@ -34,6 +35,9 @@ void plens__plan_free(plens__plan *plan);
 /* Lays the pass's buffers out for a part of this size. */
 void plens__plan_carve(plens__pass *pass, const plens_prompt *prompts,
                        const plens__batch_size *size, plens__carver *carver);
+
+/* What a part reads of the checkpoint, in bytes. */
+uint64_t plens__part_reads(const plens__pass *pass, const plens__batch_size *size);
 
 /* Multiply-adds of a part, as its steps report them to plens__pass_progress. */
 double plens__part_work(const plens__pass *pass, const plens__batch_size *size);

@@ -94,25 +94,70 @@ static plens_status run_layer(plens__pass *pass, plens_error *error) {
     return status;
 }
 
-/* The rows as they are before the first block that is still to come. */
-static plens_status begin_rows(plens__pass *pass, const plens__standing *standing,
-                               plens_error *error) {
-    pass->weights.first_block = standing->layer;
-    plens_status status = plens__weights_begin(&pass->weights, error);
-    if (status != PLENS_OK)
-        return status;
-    if (standing->layer > 0) {
-        status = plens__resume_rows(pass, standing, error);
-        if (status == PLENS_OK && standing->layer == pass->model->config.n_layers)
-            plens__pass_capture(pass, standing->layer); /* of x, as it was */
-        return status;
-    }
-    status = plens__weights_embed(&pass->weights, pass->batch.tokens, pass->batch.size.n_rows,
-                                  pass->x, error);
+/* Reads ahead from block first + 1 on, up to block last. */
+static plens_status begin_blocks(plens__pass *pass, size_t first, size_t last, plens_error *error) {
+    pass->weights.first_block = first;
+    pass->weights.end_block = last;
+    return plens__weights_begin(&pass->weights, error);
+}
+
+static plens_status embed(plens__pass *pass, plens_error *error) {
+    plens_status status = plens__weights_embed(&pass->weights, pass->batch.tokens,
+                                               pass->batch.size.n_rows, pass->x, error);
     return status == PLENS_OK ? show_all(pass, PLENS_EMBED, 0, error) : status;
 }
 
-/* A part whose blocks 1..standing.layer are done. */
+/* The rows as they are before the first block that is still to come. */
+static plens_status begin_rows(plens__pass *pass, const plens__standing *standing,
+                               plens_error *error) {
+    size_t n_layers = pass->model->config.n_layers;
+    plens_status status = begin_blocks(pass, standing->layer, n_layers, error);
+    if (status != PLENS_OK)
+        return status;
+    if (standing->layer == 0)
+        return embed(pass, error);
+    status = plens__resume_rows(pass, standing, error);
+    if (status == PLENS_OK && standing->layer == n_layers && !standing->again)
+        plens__pass_capture(pass, standing->layer); /* of x, as it was */
+    return status;
+}
+
+/* Takes the rows to the end of block `last`. */
+static plens_status run_layers(plens__pass *pass, const caller *c, plens__standing *standing,
+                               size_t last, plens_error *error) {
+    plens_status status = PLENS_OK;
+    while (standing->layer < last && status == PLENS_OK) {
+        pass->layer = ++standing->layer;
+        status = run_layer(pass, error);
+        if (status == PLENS_OK && !standing->again)
+            plens__resume_save(pass, c->prompts, c->n_prompts, standing);
+    }
+    return status;
+}
+
+/* The blocks once more, up to the last early layer of the lens, which are unembedded as they come.
+ * standing->layer are done: 0, or all up to a layer that was the last in hand. */
+static plens_status run_again(plens__pass *pass, const caller *c, plens__standing *standing,
+                              plens_error *error) {
+    plens__lens *lens = &pass->lens;
+    size_t done = standing->layer < lens->first_layer ? 0 : standing->layer - lens->first_layer + 1;
+    plens_status status = standing->layer == 0 ? embed(pass, error) : PLENS_OK;
+    while (done < lens->n_early && status == PLENS_OK) {
+        plens__lens_hold(lens, done);
+        done += lens->n_held;
+        size_t last = lens->first_layer + done - 1;
+        status = begin_blocks(pass, standing->layer, last, error);
+        if (status == PLENS_OK)
+            status = run_layers(pass, c, standing, last, error);
+        if (status == PLENS_OK)
+            status = plens__pass_lens_held(pass, error);
+        if (status == PLENS_OK)
+            plens__resume_save(pass, c->prompts, c->n_prompts, standing);
+    }
+    return status;
+}
+
+/* A part, from where it stands. */
 static plens_status run_part(plens__pass *pass, const caller *c, plens__leaf *leaves,
                              plens__standing standing, plens_error *error) {
     size_t n_layers = pass->model->config.n_layers;
@@ -121,21 +166,26 @@ static plens_status run_part(plens__pass *pass, const caller *c, plens__leaf *le
     pass->finished = all ? &pass->batch.all : &pass->batch.ends;
     if (pass->lens.options != NULL)
         plens__lens_begin(&pass->lens, &pass->batch);
+    int again = plens__lens_as_they_come(&pass->lens);
+    if (again && !standing.again)
+        plens__lens_hold_none(&pass->lens);
     plens__guarded(rotary_task, pass);
     plens_status status = begin_rows(pass, &standing, error);
     standing.n_rows = pass->batch.size.n_rows;
-    while (standing.layer < n_layers && status == PLENS_OK) {
-        pass->layer = ++standing.layer;
-        status = run_layer(pass, error);
+    if (status == PLENS_OK && !standing.again) {
+        status = run_layers(pass, c, &standing, n_layers, error);
+        pass->layer = n_layers + 1;
         if (status == PLENS_OK)
-            plens__resume_save(pass, c->prompts, c->n_prompts, &standing);
+            status = plens__pass_output(pass, error);
+        if (status == PLENS_OK)
+            status = plens__pass_lens_final(pass, error);
+        standing.again = 1;
+        standing.layer = 0;
     }
+    if (status == PLENS_OK)
+        status = again ? run_again(pass, c, &standing, error) : plens__pass_lens_held(pass, error);
     pass->layer = n_layers + 1;
-    if (status == PLENS_OK)
-        status = plens__pass_output(pass, error);
-    if (status == PLENS_OK)
-        status = plens__pass_lens(pass, error);
-    return status;
+    return status == PLENS_OK ? plens__pass_lens_deliver(pass, error) : status;
 }
 
 /* What a saved run has done already counts as done. */
@@ -149,9 +199,13 @@ static void count_work(plens__pass *pass, const plens__plan *plan, const plens__
     pass->work_done = pass->work_all = plens__part_work(pass, &done);
     for (size_t i = 0; i < plan->n_parts; i++)
         pass->work_all += plens__part_work(pass, &plan->parts[i].size);
-    if (plan->resumed) /* about: the lens weighs as much as a block here */
-        pass->work_done += plens__part_work(pass, &plan->parts[0].size) * (double)standing->layer /
-                           (double)(pass->model->config.n_layers + 1);
+    if (plan->resumed) { /* about: the lens weighs as much as a block here */
+        size_t n_layers = pass->model->config.n_layers, steps = n_layers + 1;
+        size_t at = standing->layer + (standing->again ? steps : 0);
+        steps *= pass->held > 0 ? 2 : 1;
+        pass->work_done +=
+            plens__part_work(pass, &plan->parts[0].size) * (double)at / (double)steps;
+    }
 }
 
 static plens_status run_parts(plens__pass *pass, const caller *c, plens__plan *plan,
@@ -167,7 +221,7 @@ static plens_status run_parts(plens__pass *pass, const caller *c, plens__plan *p
     count_work(pass, plan, standing, c->prompts);
     for (size_t i = 0; i < plan->n_parts && status == PLENS_OK; i++) {
         const plens__part *part = &plan->parts[i];
-        plens__standing at = {part->first, part->size.n_prompts, 0, 0};
+        plens__standing at = {.first = part->first, .count = part->size.n_prompts};
         plens__carver carver = {base, 0, 0};
         plens__weights_rest(&pass->weights);
         plens__plan_carve(pass, c->prompts, &part->size, &carver);
@@ -228,6 +282,7 @@ static plens_status begin(const plens__engine *engine, uint64_t memory, const pl
     if (status != PLENS_OK)
         return status;
     pass->weights.n_slots = plan->n_slots;
+    pass->held = plan->held;
     pass->weights.forget = memory != 0 && model->checkpoint.n_bytes + plan->n_bytes > memory;
     return PLENS_OK;
 }
@@ -249,16 +304,6 @@ plens_status plens__run(const plens__engine *engine, uint64_t memory, const plen
     return status;
 }
 
-/* What a part reads of the checkpoint. */
-static uint64_t part_read_bytes(const plens__pass *pass, const plens__batch_size *size) {
-    const plens__tensor *embed = pass->model->layout.embed;
-    uint64_t unembed = pass->model->layout.unembed->n_bytes;
-    uint64_t bytes = plens__weights_block_bytes(pass->model);
-    bytes += embed->n_bytes / embed->shape[0] * size->n_rows;
-    bytes += pass->options->lens != NULL ? 2 * unembed : 0;
-    return bytes + (plens__pass_wants(pass->options, PLENS_LOGITS, 0) ? unembed : 0);
-}
-
 plens_status plens__run_plan(const plens__engine *engine, uint64_t memory, const plens_model *model,
                              const plens_prompt *prompts, size_t n_prompts,
                              const plens_run_options *options, plens_plan *out,
@@ -277,7 +322,8 @@ plens_status plens__run_plan(const plens__engine *engine, uint64_t memory, const
     plens__weights_carve(&pass.weights, model, &staging);
     pass.batch.size = *largest;
     plens__lens_carve(&pass.lens, options->lens, prompts, model->config.n_layers,
-                      model->config.d_model, model->config.vocab_size, &pass.batch, &states);
+                      model->config.d_model, model->config.vocab_size, plan.held, &pass.batch,
+                      &states);
     memset(out, 0, sizeof *out);
     out->precision = pass.product->precision;
     out->n_parts = plan.n_parts;
@@ -290,10 +336,12 @@ plens_status plens__run_plan(const plens__engine *engine, uint64_t memory, const
                     2 * sizeof(float);
     out->lens_bytes = states.used;
     out->reads_ahead = plan.n_slots > 1;
+    out->lens_layers = pass.lens.most_held + (options->lens != NULL);
+    out->computes_twice = plan.held > 0;
     for (size_t i = 0; i < plan.n_parts; i++) {
         out->n_tokens += plan.parts[i].size.n_tokens;
         out->n_rows += plan.parts[i].size.n_rows;
-        out->weight_bytes_read += part_read_bytes(&pass, &plan.parts[i].size);
+        out->weight_bytes_read += plens__part_reads(&pass, &plan.parts[i].size);
         out->flops += 2 * plens__part_work(&pass, &plan.parts[i].size);
     }
     plens__plan_free(&plan);

@@ -154,6 +154,23 @@ static plens_status read_matrix(plens__weights *weights, const plens__tensor *te
     return PLENS_OK;
 }
 
+/* The matrices as they lie in the files: what the system reads ahead, behind one of them, is wanted
+ * next, and has not been forgotten with the one in front. */
+static void file_order(const plens__tensor *const matrices[N_MATRICES], int order[N_MATRICES]) {
+    for (int i = 0; i < N_MATRICES; i++) {
+        const plens__tensor *t = matrices[i];
+        int at = i;
+        for (; at > 0; at--) {
+            const plens__tensor *before = matrices[order[at - 1]];
+            if (before->shard < t->shard ||
+                (before->shard == t->shard && before->offset < t->offset))
+                break;
+            order[at] = order[at - 1];
+        }
+        order[at] = i;
+    }
+}
+
 static plens_status read_block(plens__weights *weights, size_t index, size_t slot,
                                plens_error *error) {
     const plens__tensor *matrices[N_MATRICES], *vectors[N_VECTORS];
@@ -170,12 +187,14 @@ static plens_status read_block(plens__weights *weights, size_t index, size_t slo
     char *bytes = weights->matrices[slot];
     float *floats = weights->vectors[slot];
     plens_status status = PLENS_OK;
-    for (int i = 0; i < N_MATRICES && status == PLENS_OK; i++)
-        status = read_matrix(weights, matrices[i], &bytes, matrix_of[i], error);
-    for (int i = 0; i < N_MATRICES && weights->forget; i++)
-        forget(weights, matrices[i], 0, (size_t)matrices[i]->n_bytes);
+    int order[N_MATRICES];
+    file_order(matrices, order);
     for (int i = 0; i < N_VECTORS && status == PLENS_OK; i++)
         status = read_vector(weights, vectors[i], &floats, vector_of[i], error);
+    for (int i = 0; i < N_MATRICES && status == PLENS_OK; i++)
+        status = read_matrix(weights, matrices[order[i]], &bytes, matrix_of[order[i]], error);
+    for (int i = 0; i < N_MATRICES && weights->forget; i++)
+        forget(weights, matrices[i], 0, (size_t)matrices[i]->n_bytes);
     return status;
 }
 
@@ -236,7 +255,7 @@ plens_status plens__weights_begin(plens__weights *weights, plens_error *error) {
     plens_status status =
         read_vector(weights, weights->model->layout.final_norm, &at, &vector, error);
     first.slot = weights->n_slots < 2 ? 0 : 1 - weights->block_slot;
-    if (status == PLENS_OK && first.first < weights->model->config.n_layers)
+    if (status == PLENS_OK && first.first < weights->end_block)
         read_ahead(weights, &first);
     return status;
 }
@@ -250,7 +269,7 @@ plens_status plens__weights_block(plens__weights *weights, size_t index, plens__
     *block = weights->blocks[weights->block_slot];
     what.first = index + 1;
     what.slot = 1 - weights->block_slot;
-    if (what.first < weights->model->config.n_layers)
+    if (what.first < weights->end_block)
         read_ahead(weights, &what);
     return PLENS_OK;
 }

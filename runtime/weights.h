@@ -41,6 +41,7 @@ typedef struct plens__load {
 typedef struct plens__weights {
     const plens_model *model;
     size_t first_block;    /* that plens__weights_begin begins with, from 0 */
+    size_t end_block;      /* none is read ahead from here on */
     size_t n_slots;        /* 0 or 1: nothing is read ahead; 2 */
     plens__reader *reader; /* NULL: nothing is read ahead */
     int forget;            /* 1: the system need not keep in its cache what has been read */
@@ -55,7 +56,7 @@ typedef struct plens__weights {
     plens__load ahead;            /* under way, or done and not yet asked for */
 } plens__weights;
 
-/* n_slots is set before. */
+/* n_slots is set before; first_block and end_block before plens__weights_begin. */
 void plens__weights_carve(plens__weights *weights, const plens_model *model, plens__carver *carver);
 
 /* Reads what every part needs, the final norm, and begins with the first block. */

@@ -48,6 +48,29 @@ check "too small a budget" refuses 3 "memory budget|prompt" \
 check "too small for a plan" refuses 3 "memory budget|prompt" \
     "$plens" score --quiet --model "$model" --data "$data" --memory 100K --plan
 
+# ---- no room for the states of all the lens's layers ----
+. tests/synthetic.sh
+check "a model of many layers" synthetic_model "$scratch/deep" --layers 12 --hidden 64 --ffn 128 \
+    --kv-heads 1 --head-dim 16
+deep() { # OPTION…: the lens of all layers at 1,200 positions
+    "$plens" lens --model "$scratch/deep" --positions all --top-k 1 --threads 1 \
+        --ids "$(awk 'BEGIN { for (i = 0; i < 1200; i++) printf "%s%d", i ? "," : "", i * 7 % 600 }')" \
+        "$@"
+}
+less_and_less() { # down to the least: the same bytes, and some without room for all layers
+    deep --quiet >"$scratch/roomy" || return 1
+    memory=30000000 twice=0
+    while deep --memory $memory >"$scratch/tight" 2>"$scratch/said"; do
+        cmp "$scratch/roomy" "$scratch/tight" || return 1
+        ! grep -q 'computed twice' "$scratch/said" || twice=$((twice + 1))
+        memory=$((memory * 9 / 10))
+    done
+    cat "$scratch/said"
+    echo "$twice runs computed the blocks twice"
+    grep -q 'memory budget' "$scratch/said" && [ "$twice" -ge 1 ]
+}
+check "less and less memory" less_and_less
+
 # Where address space is limited the default budget is below the limit, so the run keeps within it.
 if (ulimit -v 1000000) 2>/dev/null && ! nm "$BUILD/libplens.a" | grep -q __asan_; then
     limited() {

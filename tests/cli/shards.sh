@@ -72,6 +72,27 @@ together() {
 }
 check "prefixes stay together" together
 
+# ---- the same in bf16, where the instruction sets differ most ----
+. tests/synthetic.sh
+check "a model of bf16" synthetic_model "$scratch/bf16" --layers 3
+synthetic_questions 40 >"$scratch/bf16.tsv"
+seven_bf16() {
+    i=0
+    for isa in scalar avx2 avx512 avx512bf16 amx avx2 avx512bf16; do
+        i=$((i + 1))
+        "$plens" score --quiet --model "$scratch/bf16" --data "$scratch/bf16.tsv" --shard $i/7 \
+            --out "$scratch/bf16-{shard}" --threads $((i % 3 + 1)) --isa "$isa" \
+            --memory "$((2 + i))M" || return 1
+    done
+    "$plens" merge --quiet "$scratch"/bf16-[1-7] --out "$scratch/bf16-merged" &&
+        "$plens" score --quiet --model "$scratch/bf16" --data "$scratch/bf16.tsv" \
+            --out "$scratch/bf16-whole" && same_result "$scratch/bf16-whole" "$scratch/bf16-merged"
+}
+case $(uname -m) in
+x86_64) check "seven shards in bf16 are one run" seven_bf16 ;;
+*) skip "another processor: no bf16 shards of several instruction sets" ;;
+esac
+
 # ---- more shards than prompts: the empty ones write headers ----
 head -n 3 "$scratch/data.tsv" >"$scratch/few.tsv"
 few() {
@@ -199,6 +220,16 @@ mv "$scratch/changed.tsv" "$scratch/elsewhere/data.tsv"
 "$plens" score --quiet --model "$model" --data "$scratch/elsewhere/data.tsv" --shard 4/7 \
     --out "$scratch/changed"
 bad_merge "changed: is a shard of another run|run.json" "$scratch"/[1-35-7] "$scratch/changed"
+# Another step of the training: a model of the same name and shapes, with other weights.
+mkdir "$scratch/later"
+cp -r "$model" "$scratch/later"
+chmod -R u+w "$scratch/later"
+weights=$scratch/later/${model##*/}/model.safetensors
+printf '\001\002\003\075' | dd of="$weights" bs=1 seek=$(($(wc -c <"$weights") - 256)) \
+    conv=notrunc 2>/dev/null
+"$plens" score --quiet --model "${weights%/*}" --data "$scratch/data.tsv" --shard 4/7 \
+    --out "$scratch/trained"
+bad_merge "trained: is a shard of another run|run.json" "$scratch"/[1-35-7] "$scratch/trained"
 broken() { # FILE SED-SCRIPT: shard 3 with one edit
     rm -rf "$scratch/broken"
     cp -r "$scratch/3" "$scratch/broken"

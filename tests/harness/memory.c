@@ -142,3 +142,15 @@ uint64_t memory_available_below(const char *root) {
 uint64_t memory_available(void) {
     return memory_available_below("");
 }
+
+uint64_t memory_resident(void) {
+    unsigned long long all, resident = 0;
+    long page = sysconf(_SC_PAGESIZE);
+    FILE *file = fopen("/proc/self/statm", "r");
+    if (file == NULL)
+        return 0;
+    if (fscanf(file, "%llu %llu", &all, &resident) != 2 || page <= 0)
+        resident = 0;
+    fclose(file);
+    return resident * (uint64_t)page;
+}

@@ -13,4 +13,7 @@ uint64_t memory_available(void);
  * root/proc/self/cgroup says. */
 uint64_t memory_available_below(const char *root);
 
+/* The resident memory of this process, file pages included; 0 if that is not known. */
+uint64_t memory_resident(void);
+
 #endif

@@ -35,13 +35,14 @@ static uint64_t rows_bytes(const plens_plan *p) {
 void plan_say(const plens_plan *p) {
     char memory[24], weights[24], rows[24], kv[24], lens[24], reads[24], work[24];
     say("plan: %zu %s, %llu rows for %llu tokens, %s of memory (weights %s, activations %s, K and "
-        "V %s, "
-        "lens %s), %s to read, %s",
+        "V %s, lens %s), %s to read, %s%s",
         p->n_parts, p->n_parts == 1 ? "part" : "parts", (unsigned long long)p->n_rows,
         (unsigned long long)p->n_tokens, bytes_text(p->staging_bytes + p->activation_bytes, memory),
         bytes_text(p->staging_bytes, weights), bytes_text(rows_bytes(p), rows),
         bytes_text(p->kv_bytes, kv), bytes_text(p->lens_bytes, lens),
-        bytes_text(p->weight_bytes_read, reads), work_text(p->flops, work));
+        bytes_text(p->weight_bytes_read, reads), work_text(p->flops, work),
+        p->computes_twice ? "; the blocks are computed twice: no room for the states of all layers"
+                          : "");
 }
 
 /* ---- how long ---- */
@@ -113,18 +114,21 @@ int plan_print(output *out, session *s, const plens_prompt *prompts, size_t n_pr
                const plens_run_options *options) {
     plens_plan p;
     plens_error error;
-    char text[24];
+    char text[24], note[96];
     double rate = 0;
     if (plens_run_plan(s->context, s->model, prompts, n_prompts, options, &p, &error) != PLENS_OK)
         return fail_error(&error);
     int code = measure(s, prompts, n_prompts, &rate);
     if (code != EXIT_DONE)
         return code;
+    snprintf(note, sizeof note, ", %zu layers at a time: the blocks are computed twice",
+             p.lens_layers);
     output_format(out, "prompts: %zu\n", n_prompts);
     output_format(out, "tokens: %llu\n", (unsigned long long)p.n_tokens);
     output_format(out, "rows: %llu (what prompts share at their beginnings is computed once)\n",
                   (unsigned long long)p.n_rows);
-    output_format(out, "parts: %zu (as often the weights are read)\n", p.n_parts);
+    output_format(out, "parts: %zu (%s the weights are read)\n", p.n_parts,
+                  p.computes_twice ? "twice as often" : "as often");
     print_bytes(out, "budget", options->memory,
                 s->options.memory > 0 ? ", --memory less what is held" : ", 7/8 of what is free");
     print_bytes(out, "memory", p.staging_bytes + p.activation_bytes, "");
@@ -134,7 +138,7 @@ int plan_print(output *out, session *s, const plens_prompt *prompts, size_t n_pr
     print_bytes(out, "  tiles", p.tile_bytes, ", of the unembedding");
     print_bytes(out, "  activations", rows_bytes(&p), "");
     print_bytes(out, "  K and V", p.kv_bytes, "");
-    print_bytes(out, "  lens", p.lens_bytes, "");
+    print_bytes(out, "  lens", p.lens_bytes, p.computes_twice ? note : "");
     print_bytes(out, "  scratch", p.scratch_bytes, "");
     print_bytes(out, "reads", p.weight_bytes_read, "");
     output_format(out, "work: %.6g flops (%s)\n", p.flops, work_text(p.flops, text));

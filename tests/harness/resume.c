@@ -84,7 +84,6 @@ static int check_finished(const checkpoint *c, const score_report *r, const char
 
 int checkpoint_open(checkpoint *c, const score_report *r, const char *folder, int resume, int force,
                     double interval, int *state) {
-    plens_error error;
     memset(c, 0, sizeof *c);
     *state = RUN_TO_DO;
     c->interval = interval;
@@ -93,8 +92,7 @@ int checkpoint_open(checkpoint *c, const score_report *r, const char *folder, in
     c->identity = identify(r);
     if (c->identity == NULL)
         return fail_input("no memory for what identifies the run");
-    if (plens_model_fingerprint(r->session->model, &c->fingerprint, &error) != PLENS_OK)
-        return fail_error(&error);
+    c->fingerprint = r->fingerprint;
     if (!resume && !force && system_exists(c->path))
         return fail_input("%s: a run was ended here; --resume goes on with it, --force begins anew",
                           c->path);
@@ -151,11 +149,12 @@ static int read_identity(checkpoint *c) {
     int code = take(c, text, (size_t)length) == 0
                    ? EXIT_DONE
                    : fail_input("%s: is cut short; --force begins anew", c->path);
+    if (code == EXIT_DONE && fingerprint != c->fingerprint)
+        code = fail_input(
+            "%s: is of another run: of another model, or its files have changed since", c->path);
     if (code == EXIT_DONE && strcmp(text, c->identity) != 0)
         code = fail_other(c->path, text, c->identity);
     free(text);
-    if (code == EXIT_DONE && fingerprint != c->fingerprint)
-        code = fail_input("%s: is of another run: the model's files have changed since", c->path);
     return code;
 }
 

@@ -19,7 +19,7 @@ static void write_string(output *out, const char *text) {
     output_json(out, text, strlen(text));
 }
 
-static void write_model(output *out, const plens_model_info *m) {
+static void write_model(output *out, const plens_model_info *m, uint64_t fingerprint) {
     output_format(out, "    \"model\": {\"folder\": ");
     write_base_name(out, m->folder);
     output_format(out, ", \"architecture\": ");
@@ -30,9 +30,9 @@ static void write_model(output *out, const plens_model_info *m) {
                   m->n_kv_heads, m->head_dim);
     output_format(out,
                   "      \"vocab_size\": %zu, \"n_tensors\": %zu, \"n_parameters\": %llu, "
-                  "\"n_bytes\": %llu},\n",
+                  "\"n_bytes\": %llu,\n      \"fingerprint\": \"fnv1a64:%016llx\"},\n",
                   m->vocab_size, m->n_tensors, (unsigned long long)m->n_parameters,
-                  (unsigned long long)m->n_bytes);
+                  (unsigned long long)m->n_bytes, (unsigned long long)fingerprint);
 }
 
 static void write_data(output *out, const questions *q) {
@@ -103,7 +103,7 @@ static void write_machine(output *out, const score_report *r) {
 
 void write_run_json(output *out, const score_report *r) {
     output_format(out, "{\n  \"result\": {\n    \"version\": \"" PLENS_VERSION "\",\n");
-    write_model(out, &r->session->info);
+    write_model(out, &r->session->info, r->fingerprint);
     write_data(out, r->questions);
     output_format(out, "    \"precision\": \"%s\",\n", session_precision(r->session));
     write_options(out, r);

@@ -158,6 +158,13 @@ static int run_into_folder(session *s, const score_options *o, score_report *r, 
     return code;
 }
 
+/* What tells the model from others of its shape, such as other steps of its training. */
+static int fingerprint(const session *s, score_report *r) {
+    plens_error error;
+    plens_status status = plens_model_fingerprint(s->model, &r->fingerprint, &error);
+    return status == PLENS_OK ? EXIT_DONE : fail_error(&error);
+}
+
 static int run_and_write(session *s, const score_options *o, score_report *r) {
     scores results;
     scores_make(&results, s, r->jobs, r->ratios);
@@ -166,7 +173,9 @@ static int run_and_write(session *s, const score_options *o, score_report *r) {
     int code;
     if (o->out != NULL) {
         char *path = shard_path(&o->shard, o->out);
-        code = run_into_folder(s, o, r, &results, path);
+        code = fingerprint(s, r);
+        if (code == EXIT_DONE)
+            code = run_into_folder(s, o, r, &results, path);
         free(path);
     } else {
         code = scores_run(&results, s, NULL);
@@ -190,7 +199,7 @@ static int score(const score_options *o, const ratio_list *ratios) {
     if (code == EXIT_DONE)
         code = jobs_make(&j, &s, &q, &o->jobs);
     if (code == EXIT_DONE) {
-        score_report r = {&s, &q, &o->jobs, &j, ratios, &o->shard, NULL, 0};
+        score_report r = {&s, &q, &o->jobs, &j, ratios, &o->shard, NULL, 0, 0};
         shard_cut(&o->shard, &j);
         r.prepare_seconds = system_seconds() - started;
         code = o->plan ? print_plan(&s, &j, o->no_share) : run_and_write(&s, o, &r);

@@ -17,6 +17,7 @@ typedef struct score_report {
     const shard *shard;
     const scores *scores;
     double prepare_seconds; /* from the start to the run */
+    uint64_t fingerprint;   /* of the model's files */
 } score_report;
 
 void write_prompts(output *out, const score_report *r);

@@ -42,9 +42,12 @@ uint64_t session_budget(const session *s) {
         uint64_t available = memory_available();
         return available - available / 8;
     }
-    /* the program itself, its tables and results */
-    uint64_t own = budget / 64 < 32 * mebibyte ? budget / 64 : 32 * mebibyte;
-    return own + s->held < budget ? budget - own - s->held : budget;
+    /* The program, its tables and the tokenizer as they are; and what will come: results, code. The
+     * program takes some megabytes: what is asked to run in fewer gets them for the run alone. */
+    uint64_t resident = memory_resident(), held = resident > s->held ? resident : s->held;
+    uint64_t own = held + (budget / 64 < 32 * mebibyte ? budget / 64 : 32 * mebibyte);
+    uint64_t least = budget < 8 * mebibyte ? budget : 8 * mebibyte;
+    return own < budget && budget - own > least ? budget - own : least;
 }
 
 static int open_context(session *s, const char *command) {
@@ -140,6 +143,8 @@ plens_status session_run(session *s, const plens_prompt *prompts, size_t n_promp
     if (!s->options.quiet)
         plan_say(&plan);
     progress_start(&p, s->options.quiet, n_tokens);
+    if (options->saver != NULL && options->saver->read != NULL)
+        progress_goes_on(&p);
     plens_status status = plens_run(s->context, s->model, prompts, n_prompts, options, error);
     double elapsed = progress_end(&p, status == PLENS_OK);
     if (seconds != NULL)

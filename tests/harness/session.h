@@ -83,8 +83,8 @@ int prompt_check(const char *command, const prompt_options *options);
  * unless quiet. Free *ids with free(). */
 int prompt_make(session *s, const prompt_options *options, int32_t **ids, size_t *n_ids);
 
-/* The bytes that a run may take: --memory less what the program holds already, or most of what the
- * machine has free. 0 if that is not known. */
+/* The bytes that a run may take: --memory less what the program holds already, but 8 megabytes of
+ * it at least; or most of what the machine has free. 0 if that is not known. */
 uint64_t session_budget(const session *s);
 
 /* plens_run within the budget, with its plan and progress on standard error; a signal ends it as

@@ -400,6 +400,69 @@ static void the_pass_allocates_nothing(void) {
     close_all(&o);
 }
 
+static int count_at_progress(void *user, const plens_progress *at) {
+    (void)at;
+    return count_allocations(user, NULL);
+}
+
+static int count_at_lens(void *user, const plens_lens_result *r) {
+    (void)r;
+    return count_allocations(user, NULL);
+}
+
+static int keep_always(void *user, const plens_progress *at, uint64_t n_bytes) {
+    (void)n_bytes;
+    return count_at_progress(user, at) == 0;
+}
+
+static int keep_bytes(void *user, const void *bytes, size_t n_bytes) {
+    (void)bytes;
+    (void)n_bytes;
+    return count_allocations(user, NULL);
+}
+
+static void keep_end(void *user, int complete) {
+    (void)complete;
+    count_allocations(user, NULL);
+}
+
+/* Guards against the same where it would hide: between parts, in the lens (targets, top lists, KL)
+ * and its results, in layers that are unembedded as they come, in a state that is saved. */
+static void nor_in_parts_with_a_lens(void) {
+    faults state = {0, 0, 0, 0};
+    plens_options with_faults = {.threads = 1, .allocator = {faults_reallocate, &state}};
+    opened o;
+    CHECK_OK(open_all(&o, &with_faults), error);
+    plens_plan plan = {.n_parts = 1};
+    counted c = {&state, 0, 0};
+    plens_saver saver = {keep_always, keep_bytes, keep_end, NULL, &c};
+    plens_lens lens = {.fn = count_at_lens, .user = &c, .top_k = 3, .kl = 1};
+    plens_run_options options = {.lens = &lens,
+                                 .progress = count_at_progress,
+                                 .progress_user = &c,
+                                 .memory = (uint64_t)1 << 28,
+                                 .saver = &saver};
+    int twice = 0;
+    size_t most_parts = 0;
+    for (;;) { /* less and less memory */
+        if (plens_run_plan(o.context, o.model, prompts, N_PROMPTS, &options, &plan, &error) !=
+            PLENS_OK)
+            break;
+        twice |= plan.computes_twice;
+        most_parts = plan.n_parts > most_parts ? plan.n_parts : most_parts;
+        c.first = c.last = 0;
+        CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error), error);
+        CHECK(c.first > 0);
+        CHECK_INT(c.last, c.first);
+        uint64_t needed = plan.staging_bytes + plan.activation_bytes;
+        needed = needed < options.memory ? needed : options.memory;
+        options.memory = needed - needed / 12;
+    }
+    CHECK(most_parts > 1);
+    CHECK(twice);
+    close_all(&o);
+}
+
 /* Guards against a plan that says something else than the run then does, and a budget that is
  * overstepped or refused without need. */
 static void the_budget_cuts_the_run_into_parts(void) {
@@ -590,6 +653,7 @@ int main(void) {
     RUN(wrong_calls_are_named);
     RUN(failed_allocations_are_reported);
     RUN(the_pass_allocates_nothing);
+    RUN(nor_in_parts_with_a_lens);
     RUN(the_budget_cuts_the_run_into_parts);
     RUN(the_plan_counts_all_memory);
     RUN(a_shard_cut_short_is_an_error);
