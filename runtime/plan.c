@@ -78,9 +78,11 @@ static void carve_packed(plens__pass *pass, size_t rows, plens__carver *carver) 
     const plens__config *config = &pass->model->config;
     size_t widest = larger(config->d_model, config->n_heads * config->head_dim);
     size_t bytes = plens__operand_bytes(pass->product, rows, larger(widest, config->d_ff));
-    size_t states = larger(PLENS__LENS_ROWS, config->n_layers); /* the lens's, together */
-    if (pass->options->lens != NULL)
+    if (pass->options->lens != NULL) { /* its states together, or all of a row */
+        size_t early = plens__lens_early(pass->options->lens, config);
+        size_t states = larger(PLENS__LENS_ROWS, early);
         bytes = larger(bytes, plens__operand_bytes(pass->product, states, config->d_model));
+    }
     pass->packed = plens__carve(carver, bytes, 1);
 }
 
@@ -118,8 +120,7 @@ void plens__plan_carve(plens__pass *pass, const plens_prompt *prompts,
     pass->x = plens__carve(carver, size->n_rows, config->d_model * sizeof(float));
     pass->k = plens__carve(carver, size->n_rows, kv * sizeof(float));
     pass->v = plens__carve(carver, size->n_rows, kv * sizeof(float));
-    plens__lens_carve(&pass->lens, pass->options->lens, prompts, config->n_layers, config->d_model,
-                      config->vocab_size, &pass->batch, carver);
+    plens__lens_carve(&pass->lens, pass->options->lens, prompts, config, &pass->batch, carver);
 }
 
 /* The bytes of a part of this size; 0 if they do not fit a size_t. */
@@ -276,12 +277,9 @@ double plens__part_work(const plens__pass *pass, const plens__batch_size *size) 
     if (plens__pass_wants(pass->options, PLENS_LOGITS, 0))
         work += finished * unembed;
     if (pass->options->lens != NULL) {
-        size_t from, to;
-        plens__layer_range(pass->options->lens->first_layer, pass->options->lens->last_layer,
-                           config->n_layers, &from, &to);
         int every = pass->options->lens->positions == PLENS_POSITIONS_ALL;
         double lens_rows = every ? rows : (double)size->n_ends;
-        double sites = lens_rows * (double)(to - from + 1 + (to < config->n_layers));
+        double sites = lens_rows * (double)(plens__lens_early(pass->options->lens, config) + 1);
         sites += pass->options->lens->kl ? lens_rows : 0;
         work += sites * unembed;
     }

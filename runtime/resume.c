@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* What is saved: this head, then x [n_rows, d_model] and the kept states of the lens, [rows, kept
- * layers, d_model], all as they lie in memory. */
+ * sites, d_model], all as they lie in memory. */
 typedef struct head {
     char magic[8];
     uint64_t order; /* of bytes, and the width of a size_t */
@@ -37,6 +37,11 @@ static uint64_t identify(const plens__pass *pass, const plens_prompt *prompts, s
                           lens == NULL ? 0 : lens->last_layer,
                           lens == NULL ? 0 : lens->top_k};
     uint64_t hash = plens__hash(PLENS__HASH, numbers, sizeof numbers);
+    if (lens != NULL && plens__lens_component(lens) != 0) {
+        hash = mix_number(hash, (uint64_t)lens->point);
+        hash = mix_number(hash, lens->first_head);
+        hash = mix_number(hash, lens->n_heads);
+    }
     for (size_t i = 0; i < n_prompts; i++) {
         hash = mix_number(hash, prompts[i].n_ids);
         hash = plens__hash(hash, prompts[i].ids, prompts[i].n_ids * sizeof *prompts[i].ids);
@@ -47,12 +52,12 @@ static uint64_t identify(const plens__pass *pass, const plens_prompt *prompts, s
     return hash;
 }
 
-/* How many layers of the lens blocks 1..layer have filled. */
-static size_t kept_layers(const plens__pass *pass, size_t layer) {
+/* How many sites of a row of the lens blocks 1..layer have filled. */
+static size_t kept_sites(const plens__pass *pass, size_t layer) {
     const plens__lens *lens = &pass->lens;
     if (lens->options == NULL || layer < lens->first_layer)
         return 0;
-    size_t kept = layer - lens->first_layer + 1;
+    size_t kept = (layer - lens->first_layer + 1) * lens->n_heads;
     return kept < lens->n_early ? kept : lens->n_early;
 }
 
@@ -60,7 +65,7 @@ static size_t kept_layers(const plens__pass *pass, size_t layer) {
 static int each_piece(const plens__pass *pass, size_t n_rows, size_t layer,
                       int (*fn)(void *user, void *bytes, size_t n_bytes), void *user) {
     const plens__lens *lens = &pass->lens;
-    size_t d = pass->model->config.d_model, kept = kept_layers(pass, layer);
+    size_t d = pass->model->config.d_model, kept = kept_sites(pass, layer);
     int result = fn(user, pass->x, n_rows * d * sizeof(float));
     for (size_t r = 0; kept > 0 && r < lens->rows->count && result == 0; r++)
         result = fn(user, lens->early + r * lens->n_early * d, kept * d * sizeof(float));
