@@ -59,21 +59,10 @@ static int read_points(const char *list, selection *wanted) {
     }
 }
 
-/* "3-7" or "3". */
 static int read_layers(const char *text, selection *wanted) {
-    char first[16];
-    uint64_t a = 0, b = 0;
-    size_t n = strcspn(text, "-");
-    snprintf(first, sizeof first, "%.*s", (int)(n < sizeof first ? n : sizeof first - 1), text);
-    int good = parse_number(first, INT_MAX, &a);
-    b = a;
-    if (good && text[n] == '-')
-        good = parse_number(text + n + 1, INT_MAX, &b);
-    if (!good || a == 0 || a > b)
-        return fail_usage("dump", "--layers takes A-B or A, blocks from 1, found '%s'", text);
-    wanted->first = (size_t)a;
-    wanted->last = (size_t)b;
-    return EXIT_DONE;
+    if (parse_range(text, INT_MAX, &wanted->first, &wanted->last) && wanted->first > 0)
+        return EXIT_DONE;
+    return fail_usage("dump", "--layers takes A-B or A, blocks from 1, found '%s'", text);
 }
 
 /* Reads --points and --layers; either may be NULL. */
