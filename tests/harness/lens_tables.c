@@ -101,9 +101,9 @@ static void print_panel(output *out, const heatmap *map, const heatmap_panel *pa
 static void print_explanation(output *out, const heatmap *map) {
     const heatmap_panel *panel = &map->panels[0];
     if (panel->n_positions > 1) {
-        output_format(out, "Across: the text as read, token by token. In each column: the token "
-                           "that every\nlayer would put next, and its probability in %%. The last "
-                           "layer is what the\nmodel says.\n\n");
+        output_format(out, "Across: the text as read, token by token. In each column: the token\n"
+                           "that every layer would put next, and its probability in %%. The last "
+                           "layer is\nwhat the model says.\n\n");
         return;
     }
     if (map->n_panels > 1)
