@@ -27,7 +27,8 @@ static const char usage[] =
     "                resid_pre, attn_norm, q, k, v, q_rot, k_rot, attn_scores, attn_pattern, z,\n"
     "                head_out, attn_out, resid_mid, mlp_norm, mlp_gate, mlp_up, mlp_act,\n"
     "                mlp_post, mlp_out, resid_post; embed, final_norm, logits (without .L)\n"
-    "  --layers A-B  of these blocks only, or of one, A (all)\n"
+    "  --layers A-B  of these blocks only, or of one, A (all); embed, final_norm and logits are\n"
+    "                of none\n"
     "\n" COMMON_USAGE;
 
 /* ---- what to write ---- */
@@ -67,18 +68,12 @@ static int read_layers(const char *text, selection *wanted) {
 
 /* Reads --points and --layers; either may be NULL. */
 static int read_selection(const char *points, const char *layers, selection *wanted) {
-    int any = 0;
     memset(wanted, 0, sizeof *wanted);
     if (points == NULL)
         return layers == NULL ? EXIT_DONE : fail_usage("dump", "--layers needs --points");
     wanted->given = 1;
     int code = read_points(points, wanted);
-    for (int p = PLENS_EMBED; p <= PLENS_LOGITS; p++)
-        any |= wanted->wanted[p] && in_block((plens_point)p);
-    if (code != EXIT_DONE || layers == NULL)
-        return code;
-    return any ? read_layers(layers, wanted)
-               : fail_usage("dump", "--layers is for points that blocks have");
+    return code != EXIT_DONE || layers == NULL ? code : read_layers(layers, wanted);
 }
 
 /* Lists a point under its name, or `name`, with the layer behind it if there is one. */
