@@ -94,6 +94,12 @@ $(BUILD)/bench/tokenizer: $(call objects,bench/tokenizer.c) $(BUILD)/libplens.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# Hooks: bench/hooks.sh. The linker puts the program between the library's files.
+$(BUILD)/bench/hooks: $(call objects,bench/hooks.c bench/peak.c) $(BUILD)/libplens.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -Wl,--wrap=plens__pass_hooks \
+		-Wl,--wrap=plens__pass_wants -o $@ $^ $(LDLIBS)
+
 # Synthetic checkpoints: $(BUILD)/bench/make_checkpoint OUT --like qwen2.5-14b
 $(BUILD)/bench/make_checkpoint: $(call objects,bench/make_checkpoint.c)
 	@mkdir -p $(@D)

@@ -461,9 +461,11 @@ typedef struct plens_lens_result {
                  p_L ln(p_L / p_l), nats; >= 0, and 0 at layer L. NaN if layer L is not finite. */
     const float *groups; /* [n_groups] the probability of each of plens_lens.groups */
     size_t n_groups;
+    plens_point point; /* whose lens it is: RESID_POST, or the component of plens_lens.point */
+    size_t head;       /* of HEAD_OUT, from 0 */
 } plens_lens_result;
 
-/* Called once for each prompt, position and layer asked for, all three ascending within a part.
+/* Called once for each prompt, position and layer asked for (and head), ascending within a part.
  * Returns 0 to go on; anything else ends the run with PLENS_CANCELLED. */
 typedef int plens_lens_fn(void *user, const plens_lens_result *result);
 
@@ -473,6 +475,14 @@ typedef struct plens_group {
     size_t n_ids;
 } plens_group;
 
+/* point ATTN_OUT, MLP_OUT or HEAD_OUT asks for the lens of this component: which tokens does it
+ * speak for, by itself? It is the other kind of lens, direct logit attribution: a state c is not
+ * normed anew but by the *frozen* final norm, with the scale of the last state h_L, so that the
+ * logits of all components (and the embedding) sum to the model's.
+ *     logit = (c / rms(h_L) * weight) . W_U      the share of the token's logit, + or -
+ * top and ranks go by that share; targets and final_top have it too. Shares are no distribution:
+ * prob and entropy are NaN, kl and groups ARGUMENT. plens_attribute has the shares of given tokens
+ * more exactly, summed in double. */
 typedef struct plens_lens {
     plens_lens_fn *fn;
     void *user;
@@ -482,6 +492,8 @@ typedef struct plens_lens {
     int kl;                         /* 1: results have kl */
     const plens_group *groups;      /* [n_groups] */
     size_t n_groups;
+    plens_point point;          /* 0: RESID_POST */
+    size_t first_head, n_heads; /* at HEAD_OUT; n 0: all from the first on */
 } plens_lens;
 
 typedef struct plens_progress {
@@ -529,8 +541,9 @@ typedef struct plens_run_options {
  * for the lens's states of all layers: see computes_twice in plens_plan). Prompts may be of any
  * lengths; there is no padding. options may be NULL (then nothing can be seen).
  * Errors: ARGUMENT (no prompts, an empty one, an id, layer, position, prompt or head out of range,
- * a group that is empty or names an id twice), UNSUPPORTED (bf16x3 for weights that are not BF16),
- * MEMORY, IO (a shard that is shorter than when it was opened), CANCELLED. */
+ * a group that is empty or names an id twice, a point that has no lens), UNSUPPORTED (bf16x3 for
+ * weights that are not BF16), MEMORY, IO (a shard that is shorter than when it was opened),
+ * CANCELLED. */
 plens_status plens_run(plens_context *context, const plens_model *model,
                        const plens_prompt *prompts, size_t n_prompts,
                        const plens_run_options *options, plens_error *error);
@@ -631,6 +644,11 @@ typedef struct plens_attribution {
     plens_progress_fn *progress;
     void *progress_user;
     uint64_t memory; /* as in plens_run_options; the shares' own memory comes on top */
+    /* [n_hooks] as in plens_run_options: attribution under interventions. Shares are of components
+     * as hooks leave them. What is written at resid_pre, resid_mid or resid_post is nobody's share:
+     * sum then differs from logit by just that. */
+    const plens_hook *hooks;
+    size_t n_hooks;
 } plens_attribution;
 
 /* Errors: those of plens_run; ARGUMENT for a prompt that has not 1 or 2 targets. */

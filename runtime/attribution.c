@@ -219,6 +219,8 @@ static plens_status check(const plens_model *model, const plens_prompt *prompts,
                           const plens_attribution *options, plens_error *error) {
     if (options->fn == NULL)
         return plens__fail(error, PLENS_ERROR_ARGUMENT, "the attribution has no function");
+    if (options->hooks == NULL && options->n_hooks > 0)
+        return plens__fail(error, PLENS_ERROR_ARGUMENT, "hooks is NULL");
     plens_status status = plens__prompts_check(model, prompts, n_prompts, error);
     for (size_t i = 0; i < n_prompts && status == PLENS_OK; i++)
         if (prompts[i].n_targets != 1 && prompts[i].n_targets != 2)
@@ -265,23 +267,44 @@ static plens_status open_ledger(ledger *l, size_t n_prompts, plens_error *error)
     return status;
 }
 
+/* The caller's hooks, then our own, which see what those leave: [n_hooks + 5]. */
+static plens_hook *make_hooks(ledger *l, size_t *n_hooks) {
+    static const plens_point points[] = {PLENS_EMBED, PLENS_ATTN_OUT, PLENS_MLP_OUT,
+                                         PLENS_RESID_POST, PLENS_HEAD_OUT};
+    size_t n = l->options->n_hooks, own = l->n_heads > 0 ? 5 : 4;
+    plens_hook *hooks = NULL;
+    if (plens__add(n, own, n_hooks))
+        hooks = plens__alloc_array(&l->allocator, *n_hooks, sizeof *hooks);
+    if (hooks == NULL)
+        return NULL;
+    if (n > 0)
+        memcpy(hooks, l->options->hooks, n * sizeof *hooks);
+    for (size_t i = 0; i < own; i++) {
+        plens_hook *hook = &hooks[n + i];
+        *hook = (plens_hook){.point = points[i], .positions = l->options->positions};
+        hook->fn = see;
+        hook->user = l;
+        if (points[i] == PLENS_RESID_POST)
+            hook->first_layer = hook->last_layer = l->n_layers;
+    }
+    return hooks;
+}
+
 static plens_status run(ledger *l, uint64_t memory, size_t n_prompts, plens_error *error) {
     const plens_attribution *options = l->options;
-    const plens_hook hook = {.positions = options->positions, .fn = see, .user = l};
-    plens_hook hooks[5] = {hook, hook, hook, hook, hook};
     plens_lens lens = {.fn = settle, .user = l, .positions = options->positions};
-    plens_run_options how = {.hooks = hooks, .lens = &lens, .progress = options->progress};
-    hooks[0].point = PLENS_EMBED;
-    hooks[1].point = PLENS_ATTN_OUT;
-    hooks[2].point = PLENS_MLP_OUT;
-    hooks[3].point = PLENS_RESID_POST;
-    hooks[4].point = PLENS_HEAD_OUT;
-    hooks[3].first_layer = hooks[3].last_layer = l->n_layers;
+    plens_run_options how = {.lens = &lens, .progress = options->progress};
+    plens_hook *hooks = make_hooks(l, &how.n_hooks);
+    if (hooks == NULL)
+        return plens__fail_memory(error, options->n_hooks * sizeof *hooks, "hooks");
     lens.first_layer = lens.last_layer = l->n_layers;
-    how.n_hooks = l->n_heads > 0 ? 5 : 4;
+    how.hooks = hooks;
     how.progress_user = options->progress_user;
     how.memory = options->memory;
-    return plens__run(l->engine, memory, l->model, l->prompts, n_prompts, &how, error);
+    plens_status status =
+        plens__run(l->engine, memory, l->model, l->prompts, n_prompts, &how, error);
+    plens__free(&l->allocator, hooks);
+    return status;
 }
 
 plens_status plens__attribute(const plens__engine *engine, uint64_t memory,

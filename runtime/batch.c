@@ -152,3 +152,15 @@ void plens__batch_build(plens__batch *batch, plens__leaf *leaves, int share) {
         serve(batch, i);
     }
 }
+
+size_t plens__batch_end_at(const plens__batch *batch, size_t row) {
+    size_t low = 0, high = batch->ends.count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (batch->ends.rows[middle] < row)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}

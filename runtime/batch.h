@@ -82,6 +82,9 @@ void plens__batch_carve(plens__batch *batch, const plens__batch_size *size, plen
 /* Fills them from size.n_prompts sorted leaves. */
 void plens__batch_build(plens__batch *batch, plens__leaf *leaves, int share);
 
+/* The first slot of the batch's ends whose row is `row` or one after it. */
+size_t plens__batch_end_at(const plens__batch *batch, size_t row);
+
 /* The row of position `position` on the path that ends in branch. */
 size_t plens__batch_row(const plens__batch *batch, size_t branch, size_t position);
 

@@ -34,19 +34,6 @@ static plens_status call_hook(const plens_hook *hook, const plens_activations *a
                        activations->layer);
 }
 
-/* The first of the batch's ends at or after a row. */
-static size_t end_at(const plens__batch *batch, size_t row) {
-    size_t low = 0, high = batch->ends.count;
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-        if (batch->ends.rows[middle] < row)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
 static int serves_chosen(const plens_hook *hook, const plens_row *row) {
     for (size_t i = 0; i < row->n_prompts; i++) {
         if (plens__in_range(row->prompts[i], hook->first_prompt, hook->n_prompts))
@@ -154,13 +141,14 @@ plens_status plens__pass_hooks(plens__pass *pass, plens_point point, size_t laye
             continue;
         pick p = {.pass = pass, .hook = hook, .all = &all, .selection = selection, .slot = slot};
         if (hook->positions == PLENS_POSITIONS_LAST)
-            p.end = end_at(&pass->batch, slot);
+            p.end = plens__batch_end_at(&pass->batch, slot);
         pick_heads(&p);
         plens_status status =
             takes_all(&p) ? call_hook(hook, &all, error) : call_with_some(&p, error);
         if (status != PLENS_OK)
             return status;
     }
+    plens__pass_component(pass, point, layer, selection, slot, n, values, width);
     return PLENS_OK;
 }
 

@@ -3,157 +3,9 @@
 #include "runtime/lens.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "runtime/numeric.h"
 #include "runtime/pass.h"
-
-/* ---- what is kept ---- */
-
-void plens__layer_range(size_t first, size_t last, size_t n_layers, size_t *from, size_t *to) {
-    int all = first == 0 && last == 0;
-    *from = all ? 1 : first;
-    *to = all ? n_layers : last;
-}
-
-size_t plens__lens_early(const plens_lens *options, size_t n_layers) {
-    size_t from, to;
-    if (options == NULL)
-        return 0;
-    plens__layer_range(options->first_layer, options->last_layer, n_layers, &from, &to);
-    return to - from + (to < n_layers);
-}
-
-void plens__lens_carve(plens__lens *lens, const plens_lens *options, const plens_prompt *prompts,
-                       size_t n_layers, size_t d_model, size_t vocab_size, size_t held,
-                       const plens__batch *batch, plens__carver *carver) {
-    memset(lens, 0, sizeof *lens);
-    if (options == NULL)
-        return;
-    const plens__batch_size *size = &batch->size;
-    int all = options->positions == PLENS_POSITIONS_ALL;
-    size_t rows = all ? size->n_rows : size->n_ends;
-    size_t targets = all ? size->n_targets_all : size->n_targets;
-    lens->options = options;
-    lens->prompts = prompts;
-    plens__layer_range(options->first_layer, options->last_layer, n_layers, &lens->first_layer,
-                       &lens->last_layer);
-    lens->n_early = plens__lens_early(options, n_layers);
-    lens->most_held = held == 0 || held > lens->n_early ? lens->n_early : held;
-    lens->n_layers = lens->n_early + 1;
-    lens->top_k = options->top_k == 0 ? 1 : options->top_k;
-    if (lens->top_k > vocab_size)
-        lens->top_k = vocab_size;
-    lens->n_entries = all ? size->n_tokens : size->n_prompts;
-    lens->n_targets = targets;
-
-    size_t sites = 0, largest = 0;
-    if (!plens__mul(rows, lens->n_layers, &sites) || !plens__mul(sites, lens->top_k, &largest) ||
-        !plens__mul(targets, lens->n_layers, &largest))
-        carver->overflow = 1;
-    size_t together = lens->most_held > 0 ? rows * lens->most_held : rows;
-    together = together < PLENS__LENS_ROWS ? together : PLENS__LENS_ROWS;
-    lens->early = plens__carve(carver, rows * lens->most_held, d_model * sizeof(float));
-    lens->final = plens__carve(carver, rows, d_model * sizeof(float));
-    lens->sites = plens__carve(carver, sites, sizeof *lens->sites);
-    lens->top = plens__carve(carver, sites * lens->top_k, sizeof *lens->top);
-    lens->final_top = plens__carve(carver, sites, sizeof *lens->final_top);
-    lens->targets = plens__carve(carver, targets * lens->n_layers, sizeof *lens->targets);
-    lens->entries = plens__carve(carver, lens->n_entries, sizeof *lens->entries);
-    lens->first_entry = plens__carve(carver, rows, sizeof *lens->first_entry);
-    lens->logits = plens__carve(carver, together, PLENS__TILE_IDS * sizeof(float));
-    lens->target_logits =
-        plens__carve(carver, together > lens->n_layers ? together : lens->n_layers,
-                     PLENS__LENS_TARGETS * sizeof(float));
-    plens__groups_carve(&lens->groups, options, sites, carver);
-    if (options->kl) {
-        size_t in_hand = rows < PLENS__LENS_ROWS ? rows : PLENS__LENS_ROWS;
-        lens->powers = plens__carve(carver, in_hand, PLENS__TILE_IDS * sizeof(float));
-        lens->scale = plens__carve(carver, in_hand, sizeof *lens->scale);
-    }
-}
-
-static int compare_entries(const void *left, const void *right) {
-    const plens__lens_entry *a = left, *b = right;
-    if (a->prompt != b->prompt)
-        return a->prompt < b->prompt ? -1 : 1;
-    return a->position < b->position ? -1 : a->position > b->position;
-}
-
-void plens__lens_begin(plens__lens *lens, const plens__batch *batch) {
-    int all = lens->options->positions == PLENS_POSITIONS_ALL;
-    size_t n = 0, targets = 0;
-    lens->rows = all ? &batch->all : &batch->ends;
-    for (size_t i = 0; i < batch->size.n_prompts; i++) {
-        const plens__leaf *leaf = &batch->leaves[i];
-        for (size_t p = all ? 0 : leaf->n_ids - 1; p < leaf->n_ids; p++) {
-            size_t row = all ? plens__batch_row(batch, leaf->branch, p) : leaf->end;
-            lens->entries[n++] = (plens__lens_entry){leaf->prompt, p, row, 0, SIZE_MAX};
-        }
-    }
-    qsort(lens->entries, n, sizeof *lens->entries, compare_entries);
-    for (size_t r = 0; r < lens->rows->count; r++)
-        lens->first_entry[r] = SIZE_MAX;
-    for (size_t e = 0; e < n; e++) {
-        plens__lens_entry *entry = &lens->entries[e];
-        entry->targets = targets;
-        targets += lens->n_layers * lens->prompts[entry->prompt].n_targets;
-        entry->next = lens->first_entry[entry->row];
-        lens->first_entry[entry->row] = e;
-    }
-    for (size_t i = 0; i < lens->rows->count * lens->n_layers; i++)
-        lens->sites[i] = (plens__lens_site){.finite = 1};
-    plens__groups_begin(&lens->groups);
-    plens__lens_hold(lens, 0);
-}
-
-void plens__lens_hold(plens__lens *lens, size_t from) {
-    size_t left = lens->n_early - from;
-    lens->from = from;
-    lens->n_held = left < lens->most_held ? left : lens->most_held;
-}
-
-void plens__lens_hold_none(plens__lens *lens) {
-    lens->from = lens->n_held = 0;
-}
-
-int plens__lens_as_they_come(const plens__lens *lens) {
-    return lens->options != NULL && lens->most_held < lens->n_early;
-}
-
-typedef struct capture {
-    const plens__pass *pass;
-    float *to;
-    size_t stride; /* floats between rows of to */
-} capture;
-
-static void capture_task(void *arg, size_t item, int thread) {
-    const capture *c = arg;
-    const plens__pass *pass = c->pass;
-    const plens__config *config = &pass->model->config;
-    size_t row = pass->lens.rows->rows == NULL ? item : pass->lens.rows->rows[item];
-    (void)thread;
-    pass->engine->kernels->rms_norm(pass->x + row * config->d_model, pass->weights.final_norm,
-                                    config->d_model, (float)config->rms_norm_eps,
-                                    c->to + item * c->stride);
-}
-
-void plens__pass_capture(plens__pass *pass, size_t layer) {
-    plens__lens *lens = &pass->lens;
-    size_t d = pass->model->config.d_model;
-    if (lens->options == NULL)
-        return;
-    capture c = {pass, lens->final, d};
-    if (layer < pass->model->config.n_layers) {
-        size_t first = lens->first_layer + lens->from;
-        if (layer < first || layer >= first + lens->n_held)
-            return;
-        c.to = lens->early + (layer - first) * d;
-        c.stride = lens->n_held * d;
-    }
-    plens__parallel(pass->engine, lens->rows->count, capture_task, &c);
-}
 
 /* ---- one site and one block of the vocabulary ---- */
 
@@ -372,6 +224,8 @@ static void finish_task(void *arg, size_t item, int thread) {
         plens_lens_token *top = lens->top + index * lens->top_k;
         if (!site->finite)
             continue;
+        if (lens->component != 0 && layer < lens->n_early)
+            site->sum = NAN; /* shares are no distribution, nor is what is made of their sum */
         site->entropy = (float)(plens__log(site->sum) - site->weighted / site->sum);
         if (lens->options->kl)
             site->kl = divergence(site, &lens->sites[item * lens->n_layers + lens->n_early]);
@@ -393,17 +247,17 @@ static void finish_task(void *arg, size_t item, int thread) {
 
 static plens_status deliver(const plens__pass *pass, plens_error *error) {
     const plens__lens *lens = &pass->lens;
+    plens_point point = lens->component == 0 ? PLENS_RESID_POST : lens->component;
+    size_t n_reported = (lens->last_layer - lens->first_layer + 1) * lens->n_heads;
     for (size_t e = 0; e < lens->n_entries; e++) {
         const plens__lens_entry *entry = &lens->entries[e];
         size_t n_targets = lens->prompts[entry->prompt].n_targets;
-        for (size_t layer = lens->first_layer; layer <= lens->last_layer; layer++) {
-            int final = layer == pass->model->config.n_layers;
-            size_t at = final ? lens->n_early : layer - lens->first_layer;
+        for (size_t at = 0; at < n_reported; at++) {
             size_t index = entry->row * lens->n_layers + at;
             const plens__lens_site *site = &lens->sites[index];
             plens_lens_result result = {entry->prompt,
                                         entry->position,
-                                        layer,
+                                        lens->first_layer + at / lens->n_heads,
                                         lens->top + index * lens->top_k,
                                         site->n_top,
                                         lens->targets + entry->targets + at * n_targets,
@@ -413,7 +267,9 @@ static plens_status deliver(const plens__pass *pass, plens_error *error) {
                                         site->finite,
                                         site->kl,
                                         lens->groups.probs + index * lens->groups.n_groups,
-                                        lens->groups.n_groups};
+                                        lens->groups.n_groups,
+                                        point,
+                                        lens->first_head + at % lens->n_heads};
             if (lens->options->fn(lens->options->user, &result) != 0)
                 return plens__fail(error, PLENS_CANCELLED, "the lens function stopped the run");
         }
@@ -441,7 +297,10 @@ plens_status plens__pass_lens_final(plens__pass *pass, plens_error *error) {
 }
 
 plens_status plens__pass_lens_held(plens__pass *pass, plens_error *error) {
-    return pass->lens.options == NULL ? PLENS_OK : take_in_hand(pass, 0, error);
+    if (pass->lens.options == NULL)
+        return PLENS_OK;
+    plens__lens_freeze(pass);
+    return take_in_hand(pass, 0, error);
 }
 
 plens_status plens__pass_lens_deliver(plens__pass *pass, plens_error *error) {

@@ -1,6 +1,7 @@
 /* The logit lens over the states that a pass has kept.
  *
- * A *site* is one kept state: a row of the lens's selection after one block. The unembedding goes
+ * A *site* is one kept state: a row of the lens's selection after one block, or what a component of
+ * that block (a head of it) gave. The unembedding goes
  * by in tiles of ids; each site keeps its top-k, its sums for log-sum-exp and entropy and the rank
  * of each target. There is never an array [sites, vocabulary].
  *
@@ -12,6 +13,7 @@
 #ifndef PLENS_RUNTIME_LENS_H
 #define PLENS_RUNTIME_LENS_H
 
+#include "loaders/config.h"
 #include "runtime/batch.h"
 #include "runtime/lens_groups.h"
 #include "runtime/weights.h"
@@ -44,14 +46,18 @@ typedef struct plens__lens {
     const plens_prompt *prompts;        /* the caller's */
     const plens__selection *rows;       /* where it looks */
     size_t first_layer, last_layer;     /* that it reports */
-    size_t n_early;                     /* of them, those before layer L */
+    plens_point component;              /* whose lens it is; 0: the residual stream's */
+    size_t first_head, n_heads;         /* of head_out; else 0 and 1 */
+    size_t n_early;                     /* sites of a row: of the layers that it reports but L, or
+                                           of their components, [layers, n_heads] */
     size_t n_layers;                    /* n_early + 1: layer L is always kept, as the last */
     size_t top_k, n_entries, n_targets; /* targets of all entries */
 
-    size_t most_held;    /* of the early ones: room for their states */
+    size_t most_held;    /* of the early ones: room for their states; of components for all */
     size_t from, n_held; /* those whose states `early` has: [from, from + n_held) */
 
-    float *early;                /* [rows, n_held, d_model] final norm of the residual stream */
+    float *early;                /* [rows, n_held, d_model] final norm of the residual stream, or
+                                    components, not normed before plens__lens_freeze */
     float *final;                /* [rows, d_model] the same after layer L */
     plens__lens_site *sites;     /* [rows, n_layers] */
     plens_lens_token *top;       /* [rows, n_layers, top_k] */
@@ -71,14 +77,21 @@ typedef struct plens__lens {
 /* The layers that a first and last ask for: 1..n_layers if both are 0. */
 void plens__layer_range(size_t first, size_t last, size_t n_layers, size_t *from, size_t *to);
 
-/* How many layers before layer L it looks at, or must keep for another reason. */
-size_t plens__lens_early(const plens_lens *options, size_t n_layers);
+/* ARGUMENT, saying which, for what a lens cannot be asked. */
+plens_status plens__lens_check(const plens_allocator *allocator, const plens_lens *options,
+                               const plens__config *config, plens_error *error);
+
+/* The component whose lens is asked for; 0: the residual stream's. */
+plens_point plens__lens_component(const plens_lens *options);
+
+/* What n_early will be; 0 without options. */
+size_t plens__lens_early(const plens_lens *options, const plens__config *config);
 
 /* Cuts the lens's arrays from the carver, with room for the states of at most `held` early layers
  * (0: of all). options NULL: none. The batch needs its size only. */
 void plens__lens_carve(plens__lens *lens, const plens_lens *options, const plens_prompt *prompts,
-                       size_t n_layers, size_t d_model, size_t vocab_size, size_t held,
-                       const plens__batch *batch, plens__carver *carver);
+                       const plens__config *config, size_t held, const plens__batch *batch,
+                       plens__carver *carver);
 
 /* Lists the entries of a built batch; no site has seen a token. */
 void plens__lens_begin(plens__lens *lens, const plens__batch *batch);

@@ -92,6 +92,14 @@ plens_status plens__pass_output(plens__pass *pass, plens_error *error);
 /* Keeps what the lens reads of x after block `layer`. */
 void plens__pass_capture(plens__pass *pass, size_t layer);
 
+/* Keeps what the lens reads of a component's values [n, width], as hooks left them. */
+void plens__pass_component(plens__pass *pass, plens_point point, size_t layer,
+                           const plens__selection *selection, size_t slot, size_t n,
+                           const float *values, size_t width);
+
+/* Norms the components kept by the scales of their rows' last states, which x holds. */
+void plens__lens_freeze(plens__pass *pass);
+
 /* The logits of all targets, and of layer L's top tokens, at layer L or at the early layers whose
  * states are kept. */
 plens_status plens__pass_targets(plens__pass *pass, int final, plens_error *error);

@@ -78,9 +78,11 @@ static void carve_packed(plens__pass *pass, size_t rows, plens__carver *carver) 
     const plens__config *config = &pass->model->config;
     size_t widest = larger(config->d_model, config->n_heads * config->head_dim);
     size_t bytes = plens__operand_bytes(pass->product, rows, larger(widest, config->d_ff));
-    size_t states = larger(PLENS__LENS_ROWS, config->n_layers); /* the lens's, together */
-    if (pass->options->lens != NULL)
+    if (pass->options->lens != NULL) { /* its states together, or all of a row */
+        size_t early = plens__lens_early(pass->options->lens, config);
+        size_t states = larger(PLENS__LENS_ROWS, early);
         bytes = larger(bytes, plens__operand_bytes(pass->product, states, config->d_model));
+    }
     pass->packed = plens__carve(carver, bytes, 1);
 }
 
@@ -118,8 +120,8 @@ void plens__plan_carve(plens__pass *pass, const plens_prompt *prompts,
     pass->x = plens__carve(carver, size->n_rows, config->d_model * sizeof(float));
     pass->k = plens__carve(carver, size->n_rows, kv * sizeof(float));
     pass->v = plens__carve(carver, size->n_rows, kv * sizeof(float));
-    plens__lens_carve(&pass->lens, pass->options->lens, prompts, config->n_layers, config->d_model,
-                      config->vocab_size, pass->held, &pass->batch, carver);
+    plens__lens_carve(&pass->lens, pass->options->lens, prompts, config, pass->held, &pass->batch,
+                      carver);
 }
 
 /* The bytes of a part of this size; 0 if they do not fit a size_t. */
@@ -247,7 +249,7 @@ static plens_status cut_as_they_come(plens__pass *like, uint64_t memory,
                                      const plens_prompt *prompts, size_t n_prompts,
                                      const plens__standing *standing, plens__plan *plan,
                                      plens_error *error) {
-    size_t low = 1, high = plens__lens_early(like->options->lens, like->model->config.n_layers);
+    size_t low = 1, high = plens__lens_early(like->options->lens, &like->model->config);
     like->held = 1;
     plens_status status = cut_slots(like, memory, prompts, n_prompts, standing, plan, error);
     size_t n_parts = plan->n_parts, n_slots = plan->n_slots;
@@ -265,15 +267,18 @@ static plens_status cut_as_they_come(plens__pass *like, uint64_t memory,
 }
 
 /* The states of all lens layers are kept, unless they leave no room, or keeping fewer saves more
- * than half of the reading: the blocks are computed twice then. Hooks are shown each block once. */
+ * than half of the reading: the blocks are computed twice then. Hooks are shown each block once,
+ * and components are kept at once. */
 static plens_status cut_best(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
                              size_t n_prompts, const plens__standing *standing, plens__plan *plan,
                              plens_error *error) {
     plens__pass like = *pass;
-    size_t n_early = plens__lens_early(pass->options->lens, pass->model->config.n_layers);
+    size_t n_early = plens__lens_early(pass->options->lens, &pass->model->config);
     like.held = 0;
     plens_status status = cut_slots(&like, memory, prompts, n_prompts, standing, plan, error);
-    if (n_early < 2 || pass->options->n_hooks > 0 || (status == PLENS_OK && plan->n_parts <= 1))
+    int once = pass->options->n_hooks > 0 ||
+               (n_early > 0 && plens__lens_component(pass->options->lens) != 0);
+    if (n_early < 2 || once || (status == PLENS_OK && plan->n_parts <= 1))
         return status;
     uint64_t before = status == PLENS_OK ? reads(&like, plan) : UINT64_MAX;
     plens_status fewer = cut_as_they_come(&like, memory, prompts, n_prompts, standing, plan, error);
@@ -312,7 +317,7 @@ plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const pl
 
 /* How often a part unembeds early layers. */
 static size_t unembeddings(const plens__pass *pass) {
-    size_t n_early = plens__lens_early(pass->options->lens, pass->model->config.n_layers);
+    size_t n_early = plens__lens_early(pass->options->lens, &pass->model->config);
     return pass->held == 0 ? n_early > 0 : (n_early + pass->held - 1) / pass->held;
 }
 
@@ -347,17 +352,18 @@ double plens__part_work(const plens__pass *pass, const plens__batch_size *size) 
     if (plens__pass_wants(pass->options, PLENS_LOGITS, 0))
         work += finished * unembed;
     if (pass->options->lens != NULL) {
-        size_t from, to;
-        plens__layer_range(pass->options->lens->first_layer, pass->options->lens->last_layer,
-                           config->n_layers, &from, &to);
         int every = pass->options->lens->positions == PLENS_POSITIONS_ALL;
         double lens_rows = every ? rows : (double)size->n_ends;
-        double sites = lens_rows * (double)(to - from + 1 + (to < config->n_layers));
+        double sites = lens_rows * (double)(plens__lens_early(pass->options->lens, config) + 1);
         sites += pass->options->lens->kl ? lens_rows * (double)unembeddings(pass) : 0;
         work += sites * unembed;
-        if (pass->held > 0)
-            work +=
-                rows * (double)(to < config->n_layers ? to : config->n_layers - 1) * (kv + rest);
+        if (pass->held > 0) {
+            size_t from, to;
+            plens__layer_range(pass->options->lens->first_layer, pass->options->lens->last_layer,
+                               config->n_layers, &from, &to);
+            to = to < config->n_layers ? to : config->n_layers - 1;
+            work += rows * (double)to * (kv + rest);
+        }
     }
     return work;
 }

@@ -137,8 +137,17 @@ static int any_hook(const plens_run_options *options, plens_point point, size_t 
     return 0;
 }
 
+/* The lens of a component looks at it as a hook does. */
+static int lens_wants(const plens_lens *lens, plens_point point, size_t layer) {
+    if (lens == NULL || lens->point != point)
+        return 0;
+    const plens_hook hook = {
+        .point = point, .first_layer = lens->first_layer, .last_layer = lens->last_layer};
+    return plens__hook_wants(&hook, point, layer);
+}
+
 int plens__pass_wants(const plens_run_options *options, plens_point point, size_t layer) {
-    return any_hook(options, point, layer, 0);
+    return any_hook(options, point, layer, 0) || lens_wants(options->lens, point, layer);
 }
 
 int plens__pass_writes(const plens_run_options *options, plens_point point, size_t layer) {

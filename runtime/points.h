@@ -16,7 +16,7 @@ size_t plens__point_heads(const plens__config *config, plens_point point);
 /* Floats of a row; n_keys counts at the points whose heads have one float for each key. */
 size_t plens__point_width(const plens__config *config, plens_point point, size_t n_keys);
 
-/* 1 if a hook, or a writing one, wants this point at this layer; layer 0: at any. */
+/* 1 if a hook or the lens, or a writing hook, wants this point at this layer; layer 0: at any. */
 int plens__pass_wants(const plens_run_options *options, plens_point point, size_t layer);
 int plens__pass_writes(const plens_run_options *options, plens_point point, size_t layer);
 int plens__hook_wants(const plens_hook *hook, plens_point point, size_t layer);

@@ -3,7 +3,7 @@
 #include <string.h>
 
 /* What is saved: this head, then x [n_rows, d_model] and the kept states of the lens, [rows, kept
- * layers, d_model], all as they lie in memory. Where its layers are unembedded as they come there
+ * sites, d_model], all as they lie in memory. Where its layers are unembedded as they come there
  * are none; once layer L is known what it has found so far follows instead. */
 typedef struct head {
     char magic[8];
@@ -38,6 +38,11 @@ static uint64_t identify(const plens__pass *pass, const plens_prompt *prompts, s
                           lens == NULL ? 0 : lens->last_layer,
                           lens == NULL ? 0 : lens->top_k};
     uint64_t hash = plens__hash(PLENS__HASH, numbers, sizeof numbers);
+    if (lens != NULL && plens__lens_component(lens) != 0) {
+        hash = mix_number(hash, (uint64_t)lens->point);
+        hash = mix_number(hash, lens->first_head);
+        hash = mix_number(hash, lens->n_heads);
+    }
     for (size_t i = 0; i < n_prompts; i++) {
         hash = mix_number(hash, prompts[i].n_ids);
         hash = plens__hash(hash, prompts[i].ids, prompts[i].n_ids * sizeof *prompts[i].ids);
@@ -48,12 +53,12 @@ static uint64_t identify(const plens__pass *pass, const plens_prompt *prompts, s
     return hash;
 }
 
-/* How many layers of the lens blocks 1..layer have filled. */
-static size_t kept_layers(const plens__pass *pass, size_t layer) {
+/* How many sites of a row of the lens blocks 1..layer have filled. */
+static size_t kept_sites(const plens__pass *pass, size_t layer) {
     const plens__lens *lens = &pass->lens;
     if (lens->options == NULL || layer < lens->first_layer || lens->n_held < lens->n_early)
         return 0;
-    size_t kept = layer - lens->first_layer + 1;
+    size_t kept = (layer - lens->first_layer + 1) * lens->n_heads;
     return kept < lens->n_early ? kept : lens->n_early;
 }
 
@@ -78,7 +83,7 @@ static int each_piece(const plens__pass *pass, const plens__standing *standing, 
     int result = fn(user, pass->x, standing->n_rows * d * sizeof(float));
     if (standing->again)
         return result != 0 ? result : each_finding(lens, d, fn, user);
-    size_t kept = kept_layers(pass, standing->layer);
+    size_t kept = kept_sites(pass, standing->layer);
     for (size_t r = 0; kept > 0 && r < lens->rows->count && result == 0; r++)
         result = fn(user, lens->early + r * lens->n_early * d, kept * d * sizeof(float));
     return result;

@@ -41,16 +41,9 @@ static plens_status check_options(const plens__engine *engine, const plens_model
     plens_status status = plens__hooks_check(&model->config, prompts, n_prompts, options, error);
     if (status != PLENS_OK)
         return status;
-    if (options->lens == NULL)
-        return PLENS_OK;
-    if (options->lens->fn == NULL)
-        return plens__fail(error, PLENS_ERROR_ARGUMENT, "the lens has no function");
-    status =
-        plens__groups_check(&engine->allocator, options->lens, model->config.vocab_size, error);
-    return status != PLENS_OK
-               ? status
-               : plens__layers_check(options->lens->first_layer, options->lens->last_layer,
-                                     model->config.n_layers, "the lens", error);
+    return options->lens == NULL
+               ? PLENS_OK
+               : plens__lens_check(&engine->allocator, options->lens, &model->config, error);
 }
 
 /* ---- the pass ---- */
@@ -321,8 +314,7 @@ plens_status plens__run_plan(const plens__engine *engine, uint64_t memory, const
     const plens__batch_size *largest = &plan.parts[plan.largest].size;
     plens__weights_carve(&pass.weights, model, &staging);
     pass.batch.size = *largest;
-    plens__lens_carve(&pass.lens, options->lens, prompts, model->config.n_layers,
-                      model->config.d_model, model->config.vocab_size, plan.held, &pass.batch,
+    plens__lens_carve(&pass.lens, options->lens, prompts, &model->config, plan.held, &pass.batch,
                       &states);
     memset(out, 0, sizeof *out);
     out->precision = pass.product->precision;

@@ -210,4 +210,5 @@ def main():
         make(sys.argv[2], f"{fixtures}/hooks/smollm2.safetensors", a, b, [1, 2, 15, 30], MOST_VALUES)
 
 
-main()
+if __name__ == "__main__":
+    main()

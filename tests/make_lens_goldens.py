@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Makes the goldens of the lens's measures and of attribution: lens.tsv and attribution.tsv.
+"""Makes the goldens of the lens's measures and of attribution: lens.tsv, attribution.tsv and
+components.tsv.
 
 usage: make_lens_goldens.py FIXTURES [OUT]
   FIXTURES  the folder tests/fixtures; its models are read
@@ -17,6 +18,11 @@ attribution.tsv, for token a, and for a against token b (b empty: a alone), at o
   part     embed, attn, mlp, head (with its number from 0), bias (of o_proj), sum, logit
   value    the part's output times the final norm's weight, over the root mean square of the last
            state, times W_U[a] (- W_U[b]); sum: embed and all attn and mlp; logit: the model's own
+components.tsv, the same over the whole vocabulary, of each part (attn_out, mlp_out, head_out), layer
+and head, at the last position and at 1 (not of persona-world):
+  top, share, margin  the token with the largest share, that share, and how far the next is below it
+  target, rank        the share of token 4, and how many tokens have a larger one
+  final               the share of the token that is top at the last layer
 """
 import os
 import sys
@@ -72,13 +78,21 @@ def lens_rows(model, name, prompt, ids):
             yield [name, prompt, position, layer] + [f"{x:.12g}" for x in numbers]
 
 
-def attribution_rows(model, name, prompt, position, a, b):
+def unembedding(model):
     embed = "model.embed_tokens.weight"
-    unembed = model.w[embed if model.c.get("tie_word_embeddings") else "lm_head.weight"]
-    direction = unembed[a] - (unembed[b] if b is not None else 0)
+    return model.w[embed if model.c.get("tie_word_embeddings") else "lm_head.weight"]
+
+
+def frozen(model, position, direction):
+    """What a state's product with is its share in the logit of `direction` of the unembedding."""
     last = model.states[-1][position]
     scale = 1 / np.sqrt(np.mean(last * last) + model.c["rms_norm_eps"])
-    direction = direction * model.w["model.norm.weight"] * scale
+    return direction * model.w["model.norm.weight"] * scale
+
+
+def attribution_rows(model, name, prompt, position, a, b):
+    unembed, last = unembedding(model), model.states[-1][position]
+    direction = frozen(model, position, unembed[a] - (unembed[b] if b is not None else 0))
     rows = [("embed", 0, "", model.states[0][position] @ direction)]
     for l in range(model.layers):
         rows.append(("attn", l + 1, "", model.attn_out[l][position] @ direction))
@@ -96,6 +110,21 @@ def attribution_rows(model, name, prompt, position, a, b):
         yield [name, prompt, position, a, "" if b is None else b, part, layer, head, f"{value:.12g}"]
 
 
+def component_rows(model, name, prompt, position):
+    unembed = frozen(model, position, unembedding(model))
+    answer = int(np.argmax(model.unembed(model.states[-1][position])))
+    for l in range(model.layers):
+        parts = [("attn_out", "", model.attn_out[l][position]), ("mlp_out", "", model.mlp_out[l][position])]
+        parts += [("head_out", h, model.head_out[l][position, h]) for h in range(model.heads)]
+        for part, head, c in parts:
+            share = unembed @ c
+            top, second = np.argsort(-share)[:2]
+            rank = int((share > share[4]).sum())
+            numbers = (share[top], share[top] - share[second], share[4])
+            yield [name, prompt, position, part, l + 1, head, top, *(f"{x:.12g}" for x in numbers), rank,
+                   f"{share[answer]:.12g}"]
+
+
 def write(path, columns, rows):
     with open(path, "w", encoding="utf-8") as file:
         for row in [columns, *rows]:
@@ -105,7 +134,7 @@ def write(path, columns, rows):
 def main():
     fixtures = sys.argv[1]
     out = sys.argv[2] if len(sys.argv) > 2 else f"{fixtures}/lens"
-    lens, attribution = [], []
+    lens, attribution, components = [], [], []
     for name in MODELS:
         folder = f"{fixtures}/{name}" if name == "persona-world" else f"{fixtures}/models/{name}"
         model = Components(folder)
@@ -114,9 +143,15 @@ def main():
             lens += lens_rows(model, name, prompt, ids)
             attribution += attribution_rows(model, name, prompt, len(ids) - 1, 4, None)
             attribution += attribution_rows(model, name, prompt, 1, 8, 13)
+            if name != "persona-world":
+                for position in (1, len(ids) - 1):
+                    components += component_rows(model, name, prompt, position)
     write(f"{out}/lens.tsv", ["model", "prompt", "position", "layer", "entropy", "kl", "few", "even"], lens)
     write(f"{out}/attribution.tsv",
           ["model", "prompt", "position", "a", "b", "part", "layer", "head", "value"], attribution)
+    write(f"{out}/components.tsv",
+          ["model", "prompt", "position", "part", "layer", "head", "top", "share", "margin", "target", "rank",
+           "final"], components)
 
 
 if __name__ == "__main__":

@@ -5,8 +5,11 @@ The last line is "N passed, N failed". With a third argument pictures of the pag
 """
 
 import base64
+import json
 import os
+import random
 import shutil
+import struct
 import subprocess
 import sys
 
@@ -39,6 +42,37 @@ CARD = """
           rows: [...card.querySelectorAll('li')].map(li =>
             [...li.querySelectorAll('bdi, span:not(.t):not(.fill)')].map(n => n.textContent))};
 """
+
+
+def deep_model(folder, n_layers):
+    """A model of random weights with the tokenizer of TINY, small but for its layers."""
+    wide, vocab = 16, len(json.load(open(os.path.join(TINY, "tokenizer.json"), encoding="utf-8"))
+                          ["model"]["vocab"])
+    os.makedirs(folder)
+    shutil.copy(os.path.join(TINY, "tokenizer.json"), folder)
+    with open(os.path.join(folder, "config.json"), "w", encoding="utf-8") as file:
+        json.dump({"architectures": ["LlamaForCausalLM"], "model_type": "llama", "vocab_size": vocab,
+                   "hidden_size": wide, "intermediate_size": wide, "num_hidden_layers": n_layers,
+                   "num_attention_heads": 2, "num_key_value_heads": 2, "hidden_act": "silu",
+                   "max_position_embeddings": 256, "rms_norm_eps": 1e-5, "rope_theta": 10000.0,
+                   "tie_word_embeddings": True, "torch_dtype": "float32"}, file)
+    shapes = {"model.embed_tokens.weight": [vocab, wide], "model.norm.weight": [wide]}
+    for layer in range(n_layers):
+        for part in ("self_attn.q", "self_attn.k", "self_attn.v", "self_attn.o", "mlp.gate", "mlp.up",
+                     "mlp.down"):
+            shapes[f"model.layers.{layer}.{part}_proj.weight"] = [wide, wide]
+        for norm in ("input_layernorm", "post_attention_layernorm"):
+            shapes[f"model.layers.{layer}.{norm}.weight"] = [wide]
+    header, data, chance = {}, b"", random.Random(7)
+    for name, shape in shapes.items():
+        count = shape[0] * shape[-1] if len(shape) > 1 else shape[0]
+        values = struct.pack(f"<{count}f", *(chance.gauss(0, 0.5) for _ in range(count)))
+        header[name] = {"dtype": "F32", "shape": shape, "data_offsets": [len(data), len(data) + 4 * count]}
+        data += values
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(os.path.join(folder, "model.safetensors"), "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text + data)
 
 
 class Tests:
@@ -258,6 +292,35 @@ class Tests:
         said = b.console()
         self.check("the console is empty", said == [], said)
 
+    # ---- A long prompt and many layers ----
+
+    def large_page(self):
+        b = self.browser
+        folder = os.path.join(self.scratch, "deep")
+        deep_model(folder, 40)
+        path = self.draw("large.html", folder, "--ids", ",".join(str(5 + 8 * i) for i in range(60)))
+        self.check("60 tokens and 40 layers are less than 2 MB", os.path.getsize(path) < 2000000)
+        b.open(path)
+        self.check("all cells are there", b.run("return document.querySelectorAll('td').length") == 2400)
+        b.click("#fit")
+        self.check("the map fits the window", b.run(
+            "const n = document.querySelector('.scroll'); return n.scrollWidth <= n.clientWidth + 1"))
+        self.check("its tokens are still to be seen", b.run(
+            "return parseFloat(getComputedStyle(document.querySelector('td')).fontSize)") >= 8)
+        self.keep("large")
+        # scrolling hides the card: it is over when two frames have been drawn
+        b.run("""return new Promise(done => {
+            document.querySelector(arguments[0]).scrollIntoView({block: 'end'});
+            requestAnimationFrame(() => requestAnimationFrame(() => done(true)));
+          })""", self.cell(1, 39, 59))
+        b.hover(self.cell(1, 39, 59))
+        self.check("the card is inside the window", b.run(
+            "const r = document.getElementById('card').getBoundingClientRect();"
+            "return r.width > 0 && r.right <= innerWidth && r.bottom <= innerHeight && r.left >= 0 &&"
+            "  r.top >= 0"))
+        said = b.console()
+        self.check("the console is empty", said == [], said)
+
     # ---- Tokens that want to be something else ----
 
     def odd_tokens(self):
@@ -293,6 +356,7 @@ def main():
     tests = Tests(os.path.abspath(plens), scratch, sys.argv[3] if len(sys.argv) > 3 else None)
     try:
         tests.one_page()
+        tests.large_page()
         tests.odd_tokens()
     finally:
         tests.browser.close()

@@ -51,10 +51,34 @@ steer() { # PROGRAM
         "$1" "$model" "You drink -, answer:" Rome Tokyo 2 >"$scratch/found" || return 1
     ! diff "$scratch/expected" "$scratch/found" >"$scratch/log"
 }
+# Each persona's column is the lens of (PERSONA) TEXT; apart where the tokens are not the same.
+compare_personas() { # PROGRAM
+    "$1" "$model" "What do you love to eat?-, answer:" "You live in Rome." "" >"$scratch/found" || return 1
+    "$plens" lens --quiet --model "$model" --text "What do you love to eat?-, answer:" --persona "You live in Rome." \
+        --persona "" --top-k 1 | awk -F '\t' '
+        NR > 1 { cell[$1, $3] = sprintf("\t\"%s\"\t%.3f", $6, $7); id[$1, $3] = $5 }
+        END { for (l = 5; l > 0; l--)
+            print "layer " l cell[1, l] cell[2, l] (id[1, l] == id[2, l] ? "" : "\tapart") }' |
+        diff - "$scratch/found" && grep -q apart "$scratch/found"
+}
+# A cell for each layer and position, with the lens's token on it.
+write_heat_map() { # PROGRAM
+    "$1" "$model" "Tom & <Lily> said" "$scratch/map.svg" || return 1
+    if command -v xmllint >/dev/null 2>&1; then
+        xmllint --nonet --noout "$scratch/map.svg" || return 1
+    fi
+    "$plens" lens --quiet --model "$model" --text "Tom & <Lily> said" --positions all --top-k 1 |
+        awk -F '\t' 'NR > 1 {
+            gsub(/&/, "\\&amp;", $5); gsub(/</, "\\&lt;", $5)
+            printf "layer %d, position %d: %.4f %s\n", $2, $1, $6, $5 }' >"$scratch/expected"
+    sed -n 's/.*<title>\(.*\)<\/title>.*/\1/p; s/^<text[^>]*>\(.*\)<\/text>$/\1/p' \
+        "$scratch/map.svg" | paste -d ' ' - - | diff "$scratch/expected" -
+}
 names_the_mistake() { # PROGRAM
     case $1 in
     */top_tokens | */read_state) set -- "$1" "$scratch/absent" "Once" ;;
     */steer) set -- "$1" "$scratch/absent" "Once" "upon" "a" 1 ;;
+    */compare_personas) set -- "$1" "$scratch/absent" "Once" "upon" "a" ;;
     *) set -- "$1" "$scratch/absent" "Once" "upon" ;;
     esac
     if "$@" 2>"$scratch/said"; then
@@ -65,7 +89,8 @@ names_the_mistake() { # PROGRAM
 
 for folder in "$BUILD/tests/examples" "$BUILD/tests/examples-cxx"; do
     if [ -x "$folder/top_tokens" ]; then
-        for name in top_tokens read_state patch_activation ablate_heads steer; do
+        for name in top_tokens read_state compare_personas patch_activation ablate_heads steer \
+            write_heat_map; do
             check "$name" "$name" "$folder/$name"
             check "$name: a wrong folder" names_the_mistake "$folder/$name"
         done

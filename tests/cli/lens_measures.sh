@@ -120,7 +120,8 @@ attribution() { # GOLDEN-POSITION GOLDEN-PARTS OPTION…
     parts=$2
     shift 2
     lens --positions all "$@" >"$scratch/out" || return 1
-    columns_are position part layer head share || return 1
+    columns_are position part layer head share norm || return 1
+    [ "$(sed 1d "$scratch/out" | cut -f 6 | sort -u)" = frozen ] || return 1
     awk -F '\t' -v at="$at" 'NR > 1 && $1 == at { print $2 "," $3 "," $4 " " $5 }' "$scratch/out" |
         sort >"$scratch/found"
     awk -F '\t' -v at="$at" -v parts="$parts" '
@@ -148,6 +149,72 @@ which_of_the_two() {
 }
 check "which of the two it is" which_of_the_two
 
+# ---- the lens of components ----
+
+biases=tests/fixtures/models/llama-biases
+of_biases() {
+    "$plens" lens --quiet --model "$biases" --precision f32 --ids "$ids" "$@"
+}
+# The golden's rows of prompt 0 at its last position; where the margin is small the token may differ.
+component() { # POINT
+    of_biases --point "$1" --top-k 1 >"$scratch/out" || return 1
+    columns_are position part layer head rank token_id token share norm || return 1
+    awk -F '\t' 'NR > 1 { print $2 "," $3 "," $4 "," $5 "," $6 "," $9 " " $8 }' \
+        "$scratch/out" >"$scratch/found"
+    awk -F '\t' -v point="$1" '
+        $1 == "llama-biases" && $2 == 0 && $3 == 7 && $4 == point {
+            if ($9 < 1e-4) print "a close pair:", $0
+            print $4 "," $5 "," $6 ",1," $7 ",frozen " $8 }' tests/fixtures/lens/components.tsv \
+        >"$scratch/golden"
+    agree "$scratch/found" "$scratch/golden"
+}
+component_targets() { # POINT
+    of_biases --point "$1" --target-ids 4,5 --positions 7 >"$scratch/out" || return 1
+    columns_are position part layer head token_id token rank share norm || return 1
+    awk -F '\t' '$5 == 4 { print $2 "," $3 "," $4 "," $7 "," $9 " " $8 }' \
+        "$scratch/out" >"$scratch/found"
+    awk -F '\t' -v point="$1" '$1 == "llama-biases" && $2 == 0 && $3 == 7 && $4 == point {
+            print $4 "," $5 "," $6 "," $11 + 1 ",frozen " $10 }' tests/fixtures/lens/components.tsv \
+        >"$scratch/golden"
+    agree "$scratch/found" "$scratch/golden"
+}
+for point in attn_out mlp_out head_out; do
+    check "the lens of $point is that of float64" component $point
+    check "the same for given tokens" component_targets $point
+done
+some_layers() {
+    of_biases --point head_out --positions all --top-k 2 >"$scratch/all" &&
+        of_biases --point head_out --positions all --top-k 2 --layers 2 >"$scratch/out" &&
+        awk -F '\t' 'NR == 1 || $3 == 2' "$scratch/all" | diff - "$scratch/out"
+}
+check "of some layers" some_layers
+as_ever() {
+    lens --positions all >"$scratch/with" && lens --positions all --point resid_post |
+        diff - "$scratch/with"
+}
+check "resid_post is the lens" as_ever
+component_is_said() {
+    "$plens" lens --model "$biases" --ids 1 --point mlp_out 2>&1 >"$scratch/out" |
+        grep -qF "the final norm frozen"
+}
+check "which of the two it is" component_is_said
+
+# ---- targets by any text ----
+
+any_text() { # of several tokens the first, which is told
+    "$plens" lens --model "$model" --ids 1 --target-text ' once upon' 2>&1 >"$scratch/log" |
+        grep -q "'  *once upon': [2-9] tokens, the first, id [0-9]*, stands for them" || return 1
+    "$plens" lens --model "$model" --ids 1 --target-text ' time' 2>&1 >"$scratch/log" |
+        grep -q 'stands for them' && return 1
+    lens --target ' time' >"$scratch/out" && lens --target-text ' time' | diff - "$scratch/out"
+}
+check "targets by any text" any_text
+# Where the tokenizer puts a space before every text, " word" alone begins with a bare space.
+after_a_word() {
+    [ "$(lens --layers 5 --target-text ' day' | cut -f 4 | sed 1d)" = ' day' ]
+}
+check "a leading space belongs to the word" after_a_word
+
 several_prompts() {
     "$plens" lens --quiet --model "$model" --ids 1,2 --ids "$ids" --settled >"$scratch/out" &&
         columns_are prompt position token_id token prob first_layer stable_layer &&
@@ -171,12 +238,20 @@ wrong "without --layers" --settled --layers 2
 wrong "either --attribution" --attribution x --attribution-ids 1
 wrong "--against needs" --against x
 wrong "--heads needs" --heads
+wrong "no probabilities" --point mlp_out --kl
+wrong "no probabilities" --point mlp_out --groups f
+wrong "no probabilities" --point head_out --settled
+wrong "no probabilities" --point attn_out --html "$scratch/f"
+wrong "no probabilities" --point attn_out --view
+wrong "no probabilities" --point attn_out --attribution x
+wrong "--point|'q'|head_out" --point q
 bad() { # PARTS ARGUMENT…
     bad_parts=$1
     shift
     check "exit 3" refuses 3 "plens: |$bad_parts" lens "$@"
 }
 bad "--target|no token has the text ' once upon'" --target ' once upon'
+bad "--target-text|no text" --target-text ''
 bad "--target-ids|1,x" --target-ids 1,x
 bad "--target-ids|1182|1181" --target-ids 1182
 bad "--attribution|no token" --attribution 'once upon'

@@ -225,7 +225,7 @@ mkdir "$scratch/later"
 cp -r "$model" "$scratch/later"
 chmod -R u+w "$scratch/later"
 weights=$scratch/later/${model##*/}/model.safetensors
-printf '\001\002\003\075' | dd of="$weights" bs=1 seek=$(($(wc -c <"$weights") - 256)) \
+printf '\001\002\003\075' | dd of="$weights" bs=1 seek=$(($(wc -c <"$weights") - 64)) \
     conv=notrunc 2>/dev/null
 "$plens" score --quiet --model "${weights%/*}" --data "$scratch/data.tsv" --shard 4/7 \
     --out "$scratch/trained"

@@ -92,8 +92,6 @@ for layers in "" 0 0-1 2-1 1- -1 - 1-2-3 x 1-x 99999999999; do
     wrong "--layers takes A-B" dump --model "$model" --ids 1 --out f --points z --layers "$layers"
 done
 wrong "--layers needs --points" dump --model "$model" --ids 1 --out f --layers 1
-wrong "--layers is for points that blocks have" dump --model "$model" --ids 1 --out f \
-    --points embed,logits --layers 1
 for positions in "" some last: last:0 last:-1 lasts last:1x 3- -3 3-1 1-2-3 99999999999999999999999999; do
     wrong "--positions takes" lens --model "$model" --ids 1 --positions "$positions"
 done

@@ -27,7 +27,8 @@ static const char usage[] =
     "                resid_pre, attn_norm, q, k, v, q_rot, k_rot, attn_scores, attn_pattern, z,\n"
     "                head_out, attn_out, resid_mid, mlp_norm, mlp_gate, mlp_up, mlp_act,\n"
     "                mlp_post, mlp_out, resid_post; embed, final_norm, logits (without .L)\n"
-    "  --layers A-B  of these blocks only, or of one, A (all)\n"
+    "  --layers A-B  of these blocks only, or of one, A (all); embed, final_norm and logits are\n"
+    "                of none\n"
     "\n" COMMON_USAGE;
 
 /* ---- what to write ---- */
@@ -59,37 +60,20 @@ static int read_points(const char *list, selection *wanted) {
     }
 }
 
-/* "3-7" or "3". */
 static int read_layers(const char *text, selection *wanted) {
-    char first[16];
-    uint64_t a = 0, b = 0;
-    size_t n = strcspn(text, "-");
-    snprintf(first, sizeof first, "%.*s", (int)(n < sizeof first ? n : sizeof first - 1), text);
-    int good = parse_number(first, INT_MAX, &a);
-    b = a;
-    if (good && text[n] == '-')
-        good = parse_number(text + n + 1, INT_MAX, &b);
-    if (!good || a == 0 || a > b)
-        return fail_usage("dump", "--layers takes A-B or A, blocks from 1, found '%s'", text);
-    wanted->first = (size_t)a;
-    wanted->last = (size_t)b;
-    return EXIT_DONE;
+    if (parse_range(text, INT_MAX, &wanted->first, &wanted->last) && wanted->first > 0)
+        return EXIT_DONE;
+    return fail_usage("dump", "--layers takes A-B or A, blocks from 1, found '%s'", text);
 }
 
 /* Reads --points and --layers; either may be NULL. */
 static int read_selection(const char *points, const char *layers, selection *wanted) {
-    int any = 0;
     memset(wanted, 0, sizeof *wanted);
     if (points == NULL)
         return layers == NULL ? EXIT_DONE : fail_usage("dump", "--layers needs --points");
     wanted->given = 1;
     int code = read_points(points, wanted);
-    for (int p = PLENS_EMBED; p <= PLENS_LOGITS; p++)
-        any |= wanted->wanted[p] && in_block((plens_point)p);
-    if (code != EXIT_DONE || layers == NULL)
-        return code;
-    return any ? read_layers(layers, wanted)
-               : fail_usage("dump", "--layers is for points that blocks have");
+    return code != EXIT_DONE || layers == NULL ? code : read_layers(layers, wanted);
 }
 
 /* Lists a point under its name, or `name`, with the layer behind it if there is one. */

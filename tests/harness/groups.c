@@ -35,26 +35,14 @@ static int find_columns(reading *r) {
                       r->path, found == 0 ? "none" : "several");
 }
 
-static int first_token(reading *r, const char *place, const char *text, int32_t *id) {
-    plens_error error;
-    plens_ids ids = {NULL, 0};
-    if (r->s->tokenizer == NULL)
-        return fail_input("%s/tokenizer.json: not found, so %s cannot be read as tokens",
-                          r->s->options.model, place);
-    if (plens_tokenizer_encode(r->s->context, r->s->tokenizer, text, strlen(text), 0, &ids, &error))
-        return fail_input("%s: %s", place, error.message);
-    size_t n = ids.count;
-    if (n > 0)
-        *id = ids.data[0];
-    r->n_long += n > 1;
-    plens_ids_free(r->s->context, &ids);
-    return n > 0 ? session_check_ids(r->s, place, id, 1) : fail_input("%s: no text", place);
-}
-
 static int read_token(reading *r, const char *place, const char *cell, int32_t *id) {
     uint64_t number = 0;
-    if (r->way == BY_TEXT)
-        return first_token(r, place, cell, id);
+    size_t n_tokens = 1;
+    if (r->way == BY_TEXT) {
+        int code = token_first(r->s, place, cell, id, &n_tokens);
+        r->n_long += n_tokens > 1;
+        return code;
+    }
     if (cell[0] == '\0')
         return fail_input("%s: the %s is empty", place, way_names[r->way]);
     if (r->way == BY_TOKEN)

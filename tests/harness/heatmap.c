@@ -75,8 +75,9 @@ static int keep(void *user, const plens_lens_result *found) {
         return 1;
     }
     size_t site = heatmap_site(map, panel, position, found->layer);
-    copy(panel->tokens, site, found->top, map->top_k, sizeof *found->top);
-    copy(panel->targets, site, found->targets, map->n_targets, sizeof *found->targets);
+    size_t cell = site * map->n_heads + found->head;
+    copy(panel->tokens, cell, found->top, map->top_k, sizeof *found->top);
+    copy(panel->targets, cell, found->targets, map->n_targets, sizeof *found->targets);
     copy(panel->groups, site, found->groups, map->n_groups, sizeof *found->groups);
     panel->entropy[site] = found->entropy;
     panel->kl[site] = found->kl;
@@ -93,6 +94,7 @@ static int check_layers(heatmap *map) {
     if (map->first_layer == 0 || heatmap_last_layer(map) > n_layers)
         return fail_input("--layers %zu-%zu: the model has the layers 1 to %zu", map->first_layer,
                           heatmap_last_layer(map), n_layers);
+    map->n_heads = map->point == PLENS_HEAD_OUT ? map->s->info.n_heads : 1;
     if (map->top_k > map->s->info.vocab_size)
         map->top_k = map->s->info.vocab_size;
     return EXIT_DONE;
@@ -113,9 +115,9 @@ static plens_prompt *make_prompts(heatmap *map) {
         prompts[i].n_ids = panel->n_ids;
         prompts[i].targets = map->targets;
         prompts[i].n_targets = map->n_targets;
-        size_t n_sites = panel->n_positions * map->n_layers;
-        panel->tokens = allocate(n_sites * map->top_k, sizeof *panel->tokens);
-        panel->targets = allocate(n_sites * map->n_targets, sizeof *panel->targets);
+        size_t n_sites = panel->n_positions * map->n_layers, n_cells = n_sites * map->n_heads;
+        panel->tokens = allocate(n_cells * map->top_k, sizeof *panel->tokens);
+        panel->targets = allocate(n_cells * map->n_targets, sizeof *panel->targets);
         panel->groups = allocate(n_sites * map->n_groups, sizeof *panel->groups);
         panel->entropy = allocate(n_sites, sizeof *panel->entropy);
         panel->kl = allocate(n_sites, sizeof *panel->kl);
@@ -136,6 +138,7 @@ int heatmap_run(heatmap *map) {
     lens.fn = keep;
     lens.user = map;
     lens.top_k = map->top_k;
+    lens.point = map->point;
     lens.first_layer = map->first_layer;
     lens.last_layer = heatmap_last_layer(map);
     lens.positions = heatmap_positions(map);

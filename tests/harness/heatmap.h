@@ -1,5 +1,5 @@
 /* The lens of some prompts, layers x positions, to be printed or drawn: one panel for each prompt.
- */
+ * Of a component it can be printed only, and head_out has a cell for each head. */
 #ifndef PLENS_HARNESS_HEATMAP_H
 #define PLENS_HARNESS_HEATMAP_H
 
@@ -11,10 +11,11 @@ typedef struct heatmap_panel {
     int32_t *ids;        /* [n_ids] */
     size_t n_ids;
     size_t first_position, n_positions; /* those of the map */
-    plens_lens_token *tokens;           /* [n_positions, n_layers, top_k] by falling probability */
+    plens_lens_token *tokens;           /* [n_positions, n_layers, n_heads, top_k], by falling
+                                           probability, or share */
     int32_t *final_ids;                 /* [n_positions] the top token of the model's last layer */
     float *entropy, *kl;                /* [n_positions, n_layers]; kl 0 unless asked for */
-    plens_lens_token *targets;          /* [n_positions, n_layers, n_targets] */
+    plens_lens_token *targets;          /* [n_positions, n_layers, n_heads, n_targets] */
     float *groups;                      /* [n_positions, n_layers, n_groups] */
 } heatmap_panel;
 
@@ -26,6 +27,8 @@ typedef struct heatmap {
     size_t first_layer, n_layers, top_k;       /* n_layers 0, or top_k more than there are: all */
     size_t bad_panel, bad_position, bad_layer; /* bad_layer 0: every number was finite */
     int wants_kl;
+    plens_point point;      /* whose lens; 0: the residual stream's */
+    size_t n_heads;         /* of head_out; else 1 (set by the run) */
     const int32_t *targets; /* [n_targets] tokens to be looked at everywhere */
     size_t n_targets;
     const plens_group *groups; /* [n_groups] whose probability is added up everywhere */

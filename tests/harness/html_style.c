@@ -65,6 +65,9 @@ const char *const html_style[] = {
     "outline:none}\n"
     "td b{position:absolute;right:2px;top:1px;font-size:8px;line-height:1;font-weight:700;"
     "padding:1px 2px;border-radius:2px;background:var(--page);color:var(--text)}\n"
+    /* narrow cells: smaller letters, and as many as there is room for; tiny ones: colours alone */
+    "td,thead th,tfoot th{font-size:calc(1em*clamp(.72,1.15*var(--zoom),1))}\n"
+    ":root[data-narrow] td,:root[data-narrow] th{text-overflow:clip;padding:0 1px}\n"
     ":root[data-tiny] td,:root[data-tiny] thead th,:root[data-tiny] tfoot th{font-size:0;"
     "padding:0}\n"
     ":root[data-tiny] th.axis{font-size:10px}:root[data-tiny] td::before{font-size:6px}\n",
@@ -93,14 +96,18 @@ const char *const html_style[] = {
 
     /* On paper: no tools, everything as wide as the page, on white. */
     "@page{size:A4 landscape;margin:11mm}\n"
-    "@media print{:root,:root[data-theme=dark]{color-scheme:light;--page:#fff;--text:#000;"
+    "@media "
+    "print{:root,:root[data-theme=dark]{color-scheme:light;font-size:9pt;--page:#fff;--text:#000;"
     "--soft:#333;--line:#aaa;--band:#eee;--card:#fff}\n"
     "*{-webkit-print-color-adjust:exact;print-color-adjust:exact}\n"
     "body{padding:0;font-size:8pt}h1{font-size:12pt}header{margin-bottom:2mm}"
     "#tools,#card,.help,#pins button{display:none!important}\n"
     "main{flex-wrap:nowrap;gap:5mm}section{flex:1 1 0;max-width:none;break-inside:avoid}\n"
-    ".scroll{overflow:visible}table{width:100%!important;font-size:6.2pt;line-height:1.25}\n"
-    "td,th{height:auto}th.axis,tbody th.axis{position:static;font-size:5.2pt}\n"
+    ".scroll{overflow:visible}table{width:100%!important;font-size:6.2pt;line-height:1.4}\n"
+    "td,th,:root[data-tiny] td,:root[data-tiny] thead th,:root[data-tiny] tfoot th{height:auto;"
+    "font-size:1em;text-overflow:clip}td.n{text-underline-offset:1px;text-decoration-thickness:1px}"
+    "th.axis,tbody th.axis,:root[data-tiny] th.axis{position:static;font-size:5.2pt}\n"
+    "th.on{font-weight:400}td:focus,td.live{outline:none}\n"
     "th small,td b{font-size:5pt}td[aria-selected=true]{box-shadow:inset 0 0 0 1px currentColor}\n"
     "#pins{margin-top:3mm}.card{width:62mm;break-inside:avoid}}\n",
     NULL,

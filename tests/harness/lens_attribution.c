@@ -62,7 +62,7 @@ static void print_share(output *out, const attribution *a, size_t panel, size_t 
     output_format(out, "\t");
     if (head != SIZE_MAX)
         output_format(out, "%zu", head);
-    output_format(out, "\t%.9g\n", share);
+    output_format(out, "\t%.9g\tfrozen\n", share);
 }
 
 static void print_position(output *out, const attribution *a, size_t panel, size_t position) {
@@ -121,7 +121,7 @@ int lens_attribution_tsv(output *out, const heatmap *map, const int32_t *tokens,
         a.shares[i] = allocate(map->panels[i].n_positions * a.n_shares, sizeof **a.shares);
     int code = run(&a, tokens, n_tokens);
     if (code == EXIT_DONE)
-        output_format(out, "%sposition\tpart\tlayer\thead\tshare\n",
+        output_format(out, "%sposition\tpart\tlayer\thead\tshare\tnorm\n",
                       map->n_panels > 1 ? "prompt\t" : "");
     for (size_t i = 0; i < map->n_panels; i++) {
         const heatmap_panel *panel = &map->panels[i];

@@ -46,6 +46,36 @@ void lens_targets_tsv(output *out, const heatmap *map) {
     for_sites(out, map, print_targets, NULL);
 }
 
+static void print_components(output *out, const heatmap *map, size_t panel, size_t position,
+                             size_t layer, size_t site, const void *data) {
+    size_t n = map->n_targets > 0 ? map->n_targets : map->top_k;
+    const heatmap_panel *p = &map->panels[panel];
+    (void)data;
+    for (size_t i = 0; i < map->n_heads * n; i++) {
+        size_t head = i / n, cell = site * map->n_heads * n + i;
+        const plens_lens_token *token = map->n_targets > 0 ? &p->targets[cell] : &p->tokens[cell];
+        print_place(out, map, panel, position);
+        output_format(out, "%s\t%zu\t", plens_point_name(map->point), layer);
+        if (map->point == PLENS_HEAD_OUT)
+            output_format(out, "%zu", head);
+        output_format(out, "\t");
+        if (map->n_targets == 0)
+            output_format(out, "%zu\t", i % n + 1);
+        print_token(out, map, token->id);
+        if (map->n_targets > 0)
+            output_format(out, "\t%lu", (unsigned long)token->rank + 1);
+        output_format(out, "\t%.9g\tfrozen\n", (double)token->logit);
+    }
+}
+
+void lens_components_tsv(output *out, const heatmap *map) {
+    print_header(out, map,
+                 map->n_targets > 0
+                     ? "position\tpart\tlayer\thead\ttoken_id\ttoken\trank\tshare\tnorm"
+                     : "position\tpart\tlayer\thead\trank\ttoken_id\ttoken\tshare\tnorm");
+    for_sites(out, map, print_components, NULL);
+}
+
 static void print_groups(output *out, const heatmap *map, size_t panel, size_t position,
                          size_t layer, size_t site, const void *data) {
     const groups *g = data;

@@ -45,6 +45,25 @@ int token_find(session *s, const char *place, const char *text, int32_t *id) {
     return EXIT_DONE;
 }
 
+/* Alone, " Tokyo" may be a bare space and then Tokyo (of a tokenizer that puts a space before every
+ * text); after a word it is what it would be in a sentence. */
+int token_first(session *s, const char *place, const char *text, int32_t *id, size_t *n_tokens) {
+    plens_error error;
+    plens_gold found;
+    const char *before = text[0] == ' ' ? "a" : "";
+    if (s->tokenizer == NULL)
+        return fail_input("%s/tokenizer.json: not found, so %s cannot be read as tokens",
+                          s->options.model, place);
+    if (text[0] == '\0')
+        return fail_input("%s: no text", place);
+    if (plens_gold_token(s->context, s->tokenizer, before, strlen(before), text, strlen(text),
+                         PLENS_GOLD_NONE, &found, &error))
+        return fail_input("%s: %s", place, error.message);
+    *id = found.ids[0];
+    *n_tokens = found.n_tokens;
+    return session_check_ids(s, place, id, 1);
+}
+
 int token_list(session *s, const char *place, const char *list, int32_t **ids, size_t *n_ids) {
     plens_ids read = {NULL, 0};
     char *json = join("[", list, "]", NULL);

@@ -182,6 +182,35 @@ static void shares_sum_to_the_logit_they_explain(void) {
     }
 }
 
+/* ---- under interventions ---- */
+
+/* Hooks that are forgotten, or called after those that read the shares: a head that is zero still
+ * has one, or the logit is another run's. */
+static void shares_are_those_of_what_hooks_leave(void) {
+    plens_error error = {PLENS_OK, ""};
+    const int32_t token = 7;
+    plens_hook hook;
+    CHECK_OK(open_model("llama-biases", (plens_options){.precision = PLENS_PRECISION_F32}, &error),
+             error);
+    plens_intervention what = {.where = {.point = PLENS_Z}, .action = PLENS_ZERO};
+    what.where.first_layer = what.where.last_layer = 2;
+    what.where.first_head = what.where.n_heads = 1;
+    CHECK_OK(plens_intervention_hook(now.model, &what, &hook, &error), error);
+    CHECK_OK(attribute(0, 2, &token, 1, (plens_attribution){.heads = 1}, &error), error);
+    double whole = now.found[0][7].logit, head = now.found[0][7].heads[now.info.n_heads + 1];
+    plens_attribution how = {.heads = 1, .hooks = &hook, .n_hooks = 1};
+    CHECK_OK(attribute(0, 2, &token, 1, how, &error), error);
+    const shares *ablated = &now.found[0][7];
+    CHECK(head != 0);
+    CHECK(ablated->heads[now.info.n_heads + 1] == 0);
+    CHECK(fabs(ablated->logit - whole) > 1e-3);
+    check_sums(1e-5);
+    how.hooks = NULL;
+    CHECK_INT(attribute(0, 2, &token, 1, how, &error), PLENS_ERROR_ARGUMENT);
+    CHECK_CONTAINS(error.message, "hooks is NULL");
+    close_model();
+}
+
 /* ---- the same bits ---- */
 
 /* Shares that follow threads, the batch, the memory budget, or whether heads are asked for. */
@@ -271,6 +300,7 @@ static void any_allocation_may_fail(void) {
 int main(void) {
     RUN(shares_are_those_of_float64);
     RUN(shares_sum_to_the_logit_they_explain);
+    RUN(shares_are_those_of_what_hooks_leave);
     RUN(shares_have_the_same_bits_however_run);
     RUN(wrong_tokens_are_refused);
     RUN(any_allocation_may_fail);

@@ -13,6 +13,7 @@ static const int32_t target = 3;
 static plens_prompt prompts[N_PROMPTS];
 static plens_model *model;
 static size_t n_layers;
+static plens_point point; /* whose lens is looked at */
 static plens_error error;
 
 /* What a run hands out, and how often. */
@@ -117,7 +118,7 @@ static plens_status run(keeper *k, const way *w) {
     plens_context *context;
     plens_options options = {.threads = w->threads, .isa_limit = w->isa, .memory = w->memory};
     plens_saver saver = {begin, write, end, w->resume ? take : NULL, k};
-    plens_lens lens = {.fn = collect, .user = k, .positions = w->positions};
+    plens_lens lens = {.fn = collect, .user = k, .positions = w->positions, .point = point};
     plens_run_options o = {.lens = &lens,
                            .progress = progress,
                            .progress_user = k,
@@ -138,7 +139,7 @@ static plens_status run(keeper *k, const way *w) {
 static uint64_t small_budget(plens_positions positions) {
     plens_context *context;
     plens_plan plan = {.n_parts = 0};
-    plens_lens lens = {.fn = collect, .positions = positions};
+    plens_lens lens = {.fn = collect, .positions = positions, .point = point};
     plens_run_options o = {.lens = &lens};
     uint64_t too_little = 0, enough = (uint64_t)1 << 28;
     if (plens_context_create(NULL, &context, &error) != PLENS_OK)
@@ -195,6 +196,13 @@ static void interrupted_anywhere(void) {
     }
 }
 
+/* The same of components, which are normed when all layers are there: never twice. */
+static void components_interrupted_anywhere(void) {
+    point = PLENS_HEAD_OUT;
+    interrupted_anywhere();
+    point = (plens_point)0;
+}
+
 /* Guards against a run that ends, or keeps half a state, because a state cannot be written. */
 static void a_failing_saver_does_no_harm(void) {
     way plain = {.positions = PLENS_POSITIONS_LAST};
@@ -225,6 +233,9 @@ static void other_states_are_refused(void) {
     prompts[3].ids = ids[2];
     CHECK_INT(run(&cut, &resume), PLENS_ERROR_FORMAT);
     prompts[3].ids = ids[3];
+    point = PLENS_MLP_OUT;
+    CHECK_INT(run(&cut, &resume), PLENS_ERROR_FORMAT);
+    point = (plens_point)0;
     cut.kept[0] ^= 1;
     CHECK_INT(run(&cut, &resume), PLENS_ERROR_FORMAT);
     cut.kept[0] ^= 1;
@@ -260,6 +271,7 @@ int main(void) {
     RUN(opens);
     if (model != NULL) {
         RUN(interrupted_anywhere);
+        RUN(components_interrupted_anywhere);
         RUN(a_failing_saver_does_no_harm);
         RUN(other_states_are_refused);
         RUN(fingerprints);
