@@ -34,7 +34,7 @@ EXAMPLES_CXX := $(if $(CXX_WORKS),$(EXAMPLES:tests/examples/%.c=$(BUILD)/tests/e
 objects = $(patsubst %.c,$(BUILD)/objects/%.o,$(1))
 programs = $(patsubst tests/%.c,$(BUILD)/tests/%,$(1))
 
-.PHONY: all test demo bench san fuzz install uninstall clean tests
+.PHONY: all test test-full demo bench san fuzz install uninstall clean tests
 all: $(BUILD)/libplens.a $(BUILD)/plens
 
 $(BUILD)/libplens.a: $(call objects,$(LIBRARY))
@@ -80,6 +80,12 @@ tests: all $(call programs,$(UNIT) $(FUZZ) $(EXAMPLES)) $(EXAMPLES_CXX)
 
 test: tests
 	@BUILD=$(BUILD) CC='$(CC)' sh tests/run.sh
+
+# Beyond `make test`, for an hour of an idle machine: the bits of SmolLM2 in every precision over all
+# sets and threads, kills at random moments and at every call that changes a file, the benchmarks on
+# tiny jobs. SmolLM2's folder is $$PLENS_SMOLLM2.
+test-full: tests
+	@BUILD=$(BUILD) CC='$(CC)' sh tests/full/run.sh
 
 demo: all
 	@BUILD=$(BUILD) sh tests/demo.sh

@@ -525,6 +525,34 @@ typedef struct plens_saver {
     void *user;
 } plens_saver;
 
+/* What a run spends its time on. */
+typedef enum plens_work {
+    PLENS_WORK_READ = 0, /* waiting for weights */
+    PLENS_WORK_PACK = 1, /* activations, for the matrix products that follow */
+    PLENS_WORK_Q = 2,    /* a block's matrix products, the packing of their weights included */
+    PLENS_WORK_K = 3,
+    PLENS_WORK_V = 4,
+    PLENS_WORK_O = 5,
+    PLENS_WORK_GATE = 6,
+    PLENS_WORK_UP = 7,
+    PLENS_WORK_DOWN = 8,
+    PLENS_WORK_ATTENTION = 9, /* scores, softmax, values */
+    PLENS_WORK_ROWS = 10,     /* norms, RoPE, activation, additions */
+    PLENS_WORK_UNEMBED = 11,  /* the lens's and the logits' matrix products */
+    PLENS_WORK_REDUCE = 12,   /* softmax, entropy, top-k and ranks over the vocabulary */
+    PLENS_WORK_HOOKS = 13,    /* the caller's functions, and what is gathered for them */
+    PLENS_WORK_REST = 14,     /* batch, embedding, saved states, results */
+    PLENS_N_WORKS = 15
+} plens_work;
+
+/* "read", "q_proj", "attention" ...; NULL for another value. */
+const char *plens_work_name(plens_work work);
+
+/* Seconds of the clock on the wall; their sum is the run's time. */
+typedef struct plens_profile {
+    double seconds[PLENS_N_WORKS];
+} plens_profile;
+
 typedef struct plens_run_options {
     const plens_hook *hooks; /* [n_hooks] */
     size_t n_hooks;
@@ -534,6 +562,7 @@ typedef struct plens_run_options {
     int no_sharing;  /* 1: compute common prefixes once for each prompt (same bits, slower) */
     uint64_t memory; /* budget of this run in bytes; 0: the context's */
     const plens_saver *saver; /* NULL: none */
+    plens_profile *profile;   /* NULL, or it gets where the time went, whatever the outcome */
 } plens_run_options;
 
 /* Runs the prompts through the model, layer by layer, the whole batch together; weights are read

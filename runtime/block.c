@@ -37,6 +37,7 @@ static size_t smaller(size_t a, size_t b) {
 
 static void for_rows(const sweep *s, plens__task *task) {
     plens__parallel(s->pass->engine, (s->n + ROW_GROUP - 1) / ROW_GROUP, task, (void *)s);
+    plens__clock_lap(s->pass->clock, PLENS_WORK_ROWS);
 }
 
 /* ---- row-wise tasks, one group of rows each ---- */
@@ -113,8 +114,10 @@ static plens__operand operand(const sweep *s, const float *x, size_t width) {
     return plens__pass_operand(s->pass, x, width, s->n, width);
 }
 
-static void apply(const sweep *s, const plens__linear *linear, const plens__operand *x, float *y) {
+static void apply(const sweep *s, const plens__linear *linear, plens_work work,
+                  const plens__operand *x, float *y) {
     plens__matmul(s->pass->engine, &linear->matrix, linear->bias, x, y, linear->matrix.n_out);
+    plens__clock_lap(s->pass->clock, work);
 }
 
 static void normalize(sweep *s, const float *weight) {
@@ -136,6 +139,7 @@ static void show(sweep *s, plens_point point, float *values) {
     if (s->status == PLENS_OK)
         s->status = plens__pass_hooks(s->pass, point, s->layer, s->selection, s->slot, s->n, values,
                                       width, s->error);
+    plens__clock_lap(s->pass->clock, PLENS_WORK_HOOKS);
 }
 
 /* K and V of rows [slot, slot + n) of all. */
@@ -150,8 +154,8 @@ static void keys_and_values(sweep *s) {
         memcpy(pass->attn_norm + s->slot * config->d_model, pass->norm,
                s->n * config->d_model * sizeof(float));
     plens__operand x = operand(s, pass->norm, config->d_model);
-    apply(s, &s->block->k, &x, pass->k + s->slot * width);
-    apply(s, &s->block->v, &x, pass->v + s->slot * width);
+    apply(s, &s->block->k, PLENS_WORK_K, &x, pass->k + s->slot * width);
+    apply(s, &s->block->v, PLENS_WORK_V, &x, pass->v + s->slot * width);
     show(s, PLENS_K, pass->k + s->slot * width);
     show(s, PLENS_V, pass->v + s->slot * width);
     rotate(s, pass->k + s->slot * width, config->n_kv_heads, s->block->k_norm);
@@ -182,15 +186,16 @@ static void attention(sweep *s, float *x) {
     const plens__config *config = &pass->model->config;
     normalize_again(s);
     plens__operand normed = operand(s, pass->norm, config->d_model);
-    apply(s, &s->block->q, &normed, pass->q);
+    apply(s, &s->block->q, PLENS_WORK_Q, &normed, pass->q);
     show(s, PLENS_Q, pass->q);
     rotate(s, pass->q, config->n_heads, s->block->q_norm);
     show(s, PLENS_Q_ROT, pass->q);
     if (s->status == PLENS_OK)
         s->status = plens__pass_attend(pass, s->layer, s->selection, s->slot, s->n, s->error);
+    plens__clock_lap(pass->clock, PLENS_WORK_ATTENTION);
     show(s, PLENS_Z, pass->z);
     plens__operand z = operand(s, pass->z, config->n_heads * config->head_dim);
-    apply(s, &s->block->o, &z, pass->norm);
+    apply(s, &s->block->o, PLENS_WORK_O, &z, pass->norm);
     if (s->status == PLENS_OK)
         s->status = plens__pass_head_out(pass, &s->block->o, s->layer, s->selection, s->slot, s->n,
                                          s->error);
@@ -214,14 +219,14 @@ static void mlp(sweep *s, float *x) {
     normalize(s, s->block->mlp_norm);
     show(s, PLENS_MLP_NORM, pass->norm);
     plens__operand normed = operand(s, pass->norm, pass->model->config.d_model);
-    apply(s, &s->block->gate, &normed, pass->gate);
+    apply(s, &s->block->gate, PLENS_WORK_GATE, &normed, pass->gate);
     show(s, PLENS_MLP_GATE, pass->gate);
-    apply(s, &s->block->up, &normed, pass->up);
+    apply(s, &s->block->up, PLENS_WORK_UP, &normed, pass->up);
     show(s, PLENS_MLP_UP, pass->up);
     activate(s);
     show(s, PLENS_MLP_POST, pass->gate);
     plens__operand activated = operand(s, pass->gate, pass->model->config.d_ff);
-    apply(s, &s->block->down, &activated, pass->norm);
+    apply(s, &s->block->down, PLENS_WORK_DOWN, &activated, pass->norm);
     show(s, PLENS_MLP_OUT, pass->norm);
     add_to_residual(s, x);
 }

@@ -178,9 +178,11 @@ static plens_status unembed_rows(plens__pass *pass, size_t n, plens_error *error
         size_t ids = vocab - first < PLENS__TILE_IDS ? vocab - first : PLENS__TILE_IDS;
         plens__matrix tile;
         plens_status status = plens__weights_unembed(&pass->weights, first, ids, &tile, error);
+        plens__clock_lap(pass->clock, PLENS_WORK_READ);
         if (status != PLENS_OK)
             return status;
         plens__matmul(pass->engine, &tile, NULL, &x, pass->logits + first, vocab);
+        plens__clock_lap(pass->clock, PLENS_WORK_UNEMBED);
     }
     return plens__pass_progress(pass, (double)n * (double)vocab * (double)d, error);
 }

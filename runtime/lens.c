@@ -152,6 +152,7 @@ static size_t make_powers(const tile_sites *t, size_t n, const plens__matrix *ti
     size_t rows = (t->first + n - 1) / lens->n_held - first + 1;
     plens__operand x = plens__pass_operand(pass, lens->final + first * d, d, rows, d);
     plens__matmul(pass->engine, tile, NULL, &x, lens->powers, PLENS__TILE_IDS);
+    plens__clock_lap(pass->clock, PLENS_WORK_UNEMBED);
     plens__parallel(pass->engine, rows, power_task, (void *)t);
     return rows;
 }
@@ -170,7 +171,9 @@ static plens_status pass_tile(plens__pass *pass, int final, size_t n_sites,
         size_t again = !final && lens->options->kl ? make_powers(&t, n, tile) : 0;
         plens__operand x = plens__pass_operand(pass, states + t.first * d, d, n, d);
         plens__matmul(pass->engine, tile, NULL, &x, lens->logits, PLENS__TILE_IDS);
+        plens__clock_lap(pass->clock, PLENS_WORK_UNEMBED);
         plens__parallel(pass->engine, n, reduce_task, &t);
+        plens__clock_lap(pass->clock, PLENS_WORK_REDUCE);
         plens_status status = plens__pass_progress(
             pass, (double)(n + again) * (double)tile->n_out * (double)d, error);
         if (status != PLENS_OK)
@@ -189,6 +192,7 @@ static plens_status unembed(plens__pass *pass, int final, plens_error *error) {
         size_t n = vocab - first < PLENS__TILE_IDS ? vocab - first : PLENS__TILE_IDS;
         plens__matrix tile;
         plens_status status = plens__weights_unembed(&pass->weights, first, n, &tile, error);
+        plens__clock_lap(pass->clock, PLENS_WORK_READ);
         if (status == PLENS_OK)
             status = pass_tile(pass, final, n_sites, &tile, first, error);
         if (status != PLENS_OK)

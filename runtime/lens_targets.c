@@ -36,12 +36,14 @@ static plens_status flush(picks *p, plens_error *error) {
     if (p->n == 0)
         return PLENS_OK;
     plens_status status = plens__weights_unembed_ids(&pass->weights, p->ids, p->n, &matrix, error);
+    plens__clock_lap(pass->clock, PLENS_WORK_READ);
     if (status != PLENS_OK)
         return status;
     size_t d = matrix.n_in, n_states = (p->last_row - p->first_row + 1) * p->layers;
     const float *states = (p->final ? lens->final : lens->early) + p->first_row * p->layers * d;
     plens__operand x = plens__pass_operand(pass, states, d, n_states, d);
     plens__matmul(pass->engine, &matrix, NULL, &x, lens->target_logits, p->n);
+    plens__clock_lap(pass->clock, PLENS_WORK_UNEMBED);
     for (size_t i = 0; i < p->n; i++) {
         const float *logits =
             lens->target_logits + (p->at[i].row - p->first_row) * p->layers * p->n + i;

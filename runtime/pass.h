@@ -3,6 +3,7 @@
 #define PLENS_RUNTIME_PASS_H
 
 #include "runtime/batch.h"
+#include "runtime/clock.h"
 #include "runtime/engine.h"
 #include "runtime/lens.h"
 #include "runtime/points.h"
@@ -49,6 +50,8 @@ typedef struct plens__pass {
 
     char *attention; /* [n_threads, attention_bytes] scores and gathered K, V */
     size_t attention_bytes;
+
+    plens__clock *clock;
 
     /* progress */
     size_t part, n_parts, layer;

@@ -56,7 +56,10 @@ typedef struct caller {
 
 plens__operand plens__pass_operand(const plens__pass *pass, const float *x, size_t ldx,
                                    size_t n_rows, size_t n_in) {
-    return plens__operand_make(pass->engine, pass->product, x, ldx, n_rows, n_in, pass->packed);
+    plens__operand operand =
+        plens__operand_make(pass->engine, pass->product, x, ldx, n_rows, n_in, pass->packed);
+    plens__clock_lap(pass->clock, PLENS_WORK_PACK);
+    return operand;
 }
 
 static void rotary_task(void *arg, size_t item, int thread) {
@@ -77,6 +80,7 @@ static plens_status run_layer(plens__pass *pass, plens_error *error) {
     plens_status status = show_all(pass, PLENS_RESID_PRE, pass->layer, error);
     if (status == PLENS_OK)
         status = plens__weights_block(&pass->weights, pass->layer - 1, &block, error);
+    plens__clock_lap(pass->clock, PLENS_WORK_READ);
     if (status == PLENS_OK)
         status = plens__pass_block(pass, &block, pass->layer, error);
     if (status != PLENS_OK)
@@ -84,6 +88,7 @@ static plens_status run_layer(plens__pass *pass, plens_error *error) {
     status = show_all(pass, PLENS_RESID_POST, pass->layer, error);
     if (status == PLENS_OK) /* the lens reads what hooks leave */
         plens__pass_capture(pass, pass->layer);
+    plens__clock_lap(pass->clock, PLENS_WORK_ROWS);
     return status;
 }
 
@@ -124,6 +129,7 @@ static plens_status run_layers(plens__pass *pass, const caller *c, plens__standi
         status = run_layer(pass, error);
         if (status == PLENS_OK && !standing->again)
             plens__resume_save(pass, c->prompts, c->n_prompts, standing);
+        plens__clock_lap(pass->clock, PLENS_WORK_REST);
     }
     return status;
 }
@@ -164,6 +170,7 @@ static plens_status run_part(plens__pass *pass, const caller *c, plens__leaf *le
         plens__lens_hold_none(&pass->lens);
     plens__guarded(rotary_task, pass);
     plens_status status = begin_rows(pass, &standing, error);
+    plens__clock_lap(pass->clock, PLENS_WORK_REST);
     standing.n_rows = pass->batch.size.n_rows;
     if (status == PLENS_OK && !standing.again) {
         status = run_layers(pass, c, &standing, n_layers, error);
@@ -286,13 +293,17 @@ plens_status plens__run(const plens__engine *engine, uint64_t memory, const plen
     plens__pass pass;
     plens__plan plan;
     plens__standing standing;
+    plens__clock clock;
     const caller c = {prompts, n_prompts};
+    plens__clock_start(&clock, options->profile);
     plens_status status =
         begin(engine, memory, model, prompts, n_prompts, options, &pass, &standing, &plan, error);
     if (status != PLENS_OK)
         return status;
+    pass.clock = &clock;
     if (plan.n_parts > 0) /* else the saved run had nothing left to do */
         status = run_parts(&pass, &c, &plan, &standing, error);
+    plens__clock_lap(&clock, PLENS_WORK_REST);
     plens__plan_free(&plan);
     return status;
 }

@@ -189,6 +189,21 @@ check "elsewhere" "$plens" score --quiet --model "$scratch/persona-world/" --thr
 check "without sharing" "$plens" score --quiet --model "$model" --data "$scratch/data.tsv" \
     --no-share --out "$scratch/unshared"
 check "without sharing: the same" same_tables "$scratch/unshared"
+# A part of the work that no lap counts, or that counts twice: the parts add up to the whole.
+profile() {
+    rm -rf "$scratch/profiled"
+    "$plens" score --quiet --profile --model "$model" --data "$scratch/data.tsv" \
+        --out "$scratch/profiled" 2>"$scratch/profile" && same_tables "$scratch/profiled" || return 1
+    for part in read pack q_proj k_proj v_proj o_proj gate_proj up_proj down_proj attention rows \
+        unembed "softmax and top-k" rest; do
+        grep -q "  $part\$" "$scratch/profile" || return 1
+    done
+    sed -n 's/^plens: *\([0-9.]*\) s .*the matrix products of \([0-9.]*\) s in all$/\2/p' \
+        "$scratch/profile" >"$scratch/whole" && [ -s "$scratch/whole" ] &&
+        awk -v whole="$(cat "$scratch/whole")" '!/in all/ { sum += $2 }
+            END { exit !(sum > whole - 0.02 && sum < whole + 0.02) }' "$scratch/profile"
+}
+check "--profile" profile
 rows() { # OPTION…
     "$plens" score --model "$model" --data "$scratch/data.tsv" --plan "$@" |
         sed -n 's/^rows: \([0-9]*\).*/\1/p'

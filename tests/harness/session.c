@@ -126,16 +126,45 @@ int session_check_ids(const session *s, const char *place, const int32_t *ids, s
     return EXIT_DONE;
 }
 
+static int longer_first(const void *left, const void *right) {
+    const double *a = *(const double *const *)left, *b = *(const double *const *)right;
+    return *a > *b ? -1 : *a < *b;
+}
+
+static int is_product(size_t work) {
+    return (work >= PLENS_WORK_Q && work <= PLENS_WORK_DOWN) || work == PLENS_WORK_UNEMBED;
+}
+
+/* What took longest comes first; then all matrix products together. */
+static void say_profile(const plens_profile *profile) {
+    const double *order[PLENS_N_WORKS];
+    double all = 0, products = 0;
+    for (size_t i = 0; i < PLENS_N_WORKS; i++) {
+        order[i] = &profile->seconds[i];
+        all += profile->seconds[i];
+        products += is_product(i) ? profile->seconds[i] : 0;
+    }
+    qsort(order, PLENS_N_WORKS, sizeof *order, longer_first);
+    for (size_t i = 0; i<PLENS_N_WORKS && * order[i]> 0; i++)
+        say("%9.3f s %5.1f %%  %s", *order[i], 100 * *order[i] / all,
+            plens_work_name((plens_work)(order[i] - profile->seconds)));
+    if (all > 0)
+        say("%9.3f s %5.1f %%  the matrix products of %.3f s in all", products,
+            100 * products / all, all);
+}
+
 plens_status session_run(session *s, const plens_prompt *prompts, size_t n_prompts,
                          plens_run_options *options, double *seconds, plens_error *error) {
     progress p;
     plens_plan plan;
+    plens_profile profile;
     size_t n_tokens = 0;
     for (size_t i = 0; i < n_prompts; i++)
         n_tokens += prompts[i].n_ids;
     options->progress = progress_update;
     options->progress_user = &p;
     options->memory = session_budget(s);
+    options->profile = s->options.profile ? &profile : NULL;
     plens_status planned =
         plens_run_plan(s->context, s->model, prompts, n_prompts, options, &plan, error);
     if (planned != PLENS_OK)
@@ -147,6 +176,9 @@ plens_status session_run(session *s, const plens_prompt *prompts, size_t n_promp
         progress_goes_on(&p);
     plens_status status = plens_run(s->context, s->model, prompts, n_prompts, options, error);
     double elapsed = progress_end(&p, status == PLENS_OK);
+    if (options->profile != NULL)
+        say_profile(&profile);
+    options->profile = NULL;
     if (seconds != NULL)
         *seconds = elapsed;
     return status;

@@ -11,7 +11,7 @@ typedef struct common_options {
     int precision, isa; /* plens_precision, plens_isa */
     size_t threads;     /* 0: as many as there are processors */
     uint64_t memory;    /* 0: most of what the machine has free */
-    int quiet;
+    int quiet, profile;
 } common_options;
 
 extern const option_choice precision_choices[], isa_choices[];
@@ -22,7 +22,8 @@ extern const option_choice precision_choices[], isa_choices[];
         {"--precision", OPTION_CHOICE, &(common).precision, precision_choices},                    \
         {"--isa", OPTION_CHOICE, &(common).isa, isa_choices},                                      \
         {"--threads", OPTION_COUNT, &(common).threads, NULL},                                      \
-        {"--memory", OPTION_BYTES, &(common).memory, NULL}, {                                      \
+        {"--memory", OPTION_BYTES, &(common).memory, NULL},                                        \
+        {"--profile", OPTION_FLAG, &(common).profile, NULL}, {                                     \
         "--quiet", OPTION_FLAG, &(common).quiet, NULL                                              \
     }
 
@@ -36,6 +37,7 @@ extern const option_choice precision_choices[], isa_choices[];
     "                     what the machine has free)\n"                                            \
     "  --isa NAME         the most to use: scalar, avx2, avx512, avx512bf16, amx; on ARM scalar\n" \
     "                     or neon (whatever there is)\n"                                           \
+    "  --profile          on standard error, where the time of a run went\n"                       \
     "  --quiet            no progress and no notes on standard error\n"
 
 typedef enum session_parts {
