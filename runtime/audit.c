@@ -120,12 +120,7 @@ static plens_status judge_steps(plens__audit *a, size_t *n_rows, plens_error *er
     }
     if (status != PLENS_OK)
         return status;
-    a->making = plens__choose_making(a);
-    a->c.arithmetic = &a->makings[a->making].arithmetic;
-    for (size_t l = 1; l <= n_layers; l++) {
-        a->rows[l].excess = a->excess[(l - 1) * PLENS__MAKINGS + a->making].worst;
-        a->rows[l].rounding = a->rounding[(l - 1) * PLENS__MAKINGS + a->making];
-    }
+    plens__set_making(a, plens__choose_making(a));
     plens__audit_load(a, 0, a->c.target);
     status = plens__audit_embedding(a, &a->rows[0], error);
     *n_rows = n_layers + 1;

@@ -50,6 +50,8 @@ plens_status plens__audit_begin(plens__audit *a, size_t layer, plens_error *erro
 plens_status plens__choose_makings(plens__audit *a, plens_error *error);
 /* The making that explains the departures. */
 size_t plens__choose_making(const plens__audit *a);
+/* Makes it the chosen one: the rows' excess and rounding are then in its terms. */
+void plens__set_making(plens__audit *a, size_t making);
 plens_status plens__doubt_making(plens__audit *a, plens_error *error);
 int plens__as_float(const plens__audit *a); /* 1: the values fill float32 */
 

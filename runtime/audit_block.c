@@ -133,54 +133,55 @@ static void add_edit(const plens__edit *edit, const double *x, double *y) {
         edit->value * (edit->column == PLENS__WHOLE_ROW ? y[edit->row] : x[edit->column]);
 }
 
-static void add_edits_and_bias(const plens__step *s, plens__slot slot, const double *x, size_t n_in,
-                               double *y, size_t n_out) {
-    const plens__variant *variant = s->variant;
-    const float *bias =
-        linear_of(source(s->reference, variant, (plens__slot)(PLENS__SLOT_BIAS + slot)),
-                  variant->matrix[slot])
-            ->bias;
-    for (size_t t = 0; t < s->reference->n; t++) {
-        for (size_t e = 0; e < variant->n_edits; e++) {
-            if (variant->edits[e].slot == slot)
-                add_edit(&variant->edits[e], x + t * n_in, y + t * n_out);
-        }
-        for (size_t o = 0; o < n_out; o++) {
-            double *at = &y[t * n_out + o];
-            double b = bias == NULL ? 0 : (double)bias[o] * variant->bias[slot];
-            b = plens__round_to(s->arithmetic->weights, 0, 0, b);
-            b = edited(variant, (plens__slot)(PLENS__SLOT_BIAS + slot), o, b);
-            *at = plens__round_result(s, t * n_out + o, *at * variant->factor[slot] + b);
-        }
-    }
-}
-
 typedef struct finish {
     const plens__step *s;
     plens__slot slot;
     const double *x;
     double *y;
     size_t n_in, n_out;
+    const float *bias;
 } finish;
 
+/* What a linear layer adds to its product at one position. */
 static void finish_task(void *arg, size_t item, int thread) {
     const finish *f = arg;
-    (void)item;
+    const plens__variant *variant = f->s->variant;
+    double *y = f->y + item * f->n_out;
     (void)thread;
-    add_edits_and_bias(f->s, f->slot, f->x, f->n_in, f->y, f->n_out);
+    for (size_t e = 0; e < variant->n_edits; e++) {
+        if (variant->edits[e].slot == f->slot)
+            add_edit(&variant->edits[e], f->x + item * f->n_in, y);
+    }
+    for (size_t o = 0; o < f->n_out; o++) {
+        double b = f->bias == NULL ? 0 : (double)f->bias[o] * variant->bias[f->slot];
+        b = plens__round_to(f->s->arithmetic->weights, 0, 0, b);
+        b = edited(variant, (plens__slot)(PLENS__SLOT_BIAS + f->slot), o, b);
+        y[o] = plens__round_result(f->s, item * f->n_out + o, y[o] * variant->factor[f->slot] + b);
+    }
 }
 
 static void apply(const plens__step *s, plens__slot slot, const double *x, double *y) {
+    const plens__variant *variant = s->variant;
     const plens__linear *own = linear_of(s->reference->block, slot);
     const plens__linear *used =
-        linear_of(source(s->reference, s->variant, slot), s->variant->matrix[slot]);
-    if (s->variant->transposed[slot])
+        linear_of(source(s->reference, variant, slot), variant->matrix[slot]);
+    const plens__block *biased =
+        source(s->reference, variant, (plens__slot)(PLENS__SLOT_BIAS + slot));
+    finish f = {s,
+                slot,
+                x,
+                y,
+                own->matrix.n_in,
+                own->matrix.n_out,
+                linear_of(biased, variant->matrix[slot])->bias};
+    if (variant->transposed[slot])
         plens__reference_multiply_back(s->reference, &used->matrix, x, s->reference->n, y);
     else
         plens__reference_multiply(s->reference, &used->matrix, s->arithmetic, x, s->reference->n,
                                   y);
-    finish f = {s, slot, x, y, own->matrix.n_in, own->matrix.n_out};
-    plens__guarded(finish_task, &f);
+    if (f.bias != NULL || variant->n_edits > 0 || variant->factor[slot] != 1 ||
+        variant->transposed[slot])
+        plens__parallel(s->reference->engine, s->reference->n, finish_task, &f);
 }
 
 /* ---- the residual stream ---- */

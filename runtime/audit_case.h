@@ -49,8 +49,8 @@ void plens__case_begin(plens__case *c);
 /* Estimates the noise of c->arithmetic again, after it has changed. */
 void plens__case_estimate(plens__case *c);
 
-/* A departure that rounding in c->arithmetic alone makes, to c->departure; another for each seed
- * above 0. */
+/* A departure that rounding in c->arithmetic alone makes, to c->departure: at random, another for
+ * each seed; seed 0: to nearest. */
 void plens__case_imitate(plens__case *c, uint64_t seed);
 
 /* What a stored state [n, d_model] may have been before it was rounded, to c->blurred. */

@@ -125,19 +125,61 @@ size_t plens__choose_making(const plens__audit *a) {
     return best;
 }
 
+void plens__set_making(plens__audit *a, size_t making) {
+    a->making = making;
+    a->c.arithmetic = &a->makings[making].arithmetic;
+    for (size_t l = 1; l <= a->model->config.n_layers; l++) {
+        a->rows[l].excess = a->excess[(l - 1) * PLENS__MAKINGS + making].worst;
+        a->rows[l].rounding = a->rounding[(l - 1) * PLENS__MAKINGS + making];
+    }
+}
+
+typedef struct likeness {
+    const double *found, *imitated;
+    size_t n;
+    double cosine;
+} likeness;
+
+static void likeness_task(void *arg, size_t item, int thread) {
+    likeness *s = arg;
+    double ab = 0, aa = 0, bb = 0;
+    (void)item;
+    (void)thread;
+    for (size_t i = 0; i < s->n; i++) {
+        ab += s->found[i] * s->imitated[i];
+        aa += s->found[i] * s->found[i];
+        bb += s->imitated[i] * s->imitated[i];
+    }
+    s->cosine = aa > 0 && bb > 0 ? ab / sqrt(aa * bb) : 0;
+}
+
+/* 1 if the departure of the block begun resembles what rounding to nearest in a making gives.
+ * Operands rounded to 16 bits err alike in all engines; of what has nothing to do with it the
+ * cosine over n entries is normal with deviation 1 / sqrt(n). */
+static int resembles(plens__audit *a, size_t making) {
+    const plens__arithmetic *kept = a->c.arithmetic;
+    likeness s = {a->c.base_departure, a->c.departure, a->c.noise.n * a->c.noise.d, 0};
+    a->c.arithmetic = &a->makings[making].arithmetic;
+    plens__case_imitate(&a->c, 0);
+    a->c.arithmetic = kept;
+    plens__guarded(likeness_task, &s);
+    return s.cosine > 0.2 && s.cosine * sqrt((double)s.n) > 6;
+}
+
 /* If float32's rounding explains no block but a rougher arithmetic's explains all: unless one
- * mistake in the first block explains that block down to float32's. */
+ * mistake in the first block, then made in all, explains that block down to float32's. */
 plens_status plens__doubt_making(plens__audit *a, plens_error *error) {
-    plens__finding finding;
-    if (!plens__as_float(a) || a->making == 0)
-        return PLENS_OK;
+    plens__finding finding = {.explained = 0};
     size_t making = a->making;
+    if (!plens__as_float(a) || making == 0)
+        return PLENS_OK;
     a->c.arithmetic = &a->makings[0].arithmetic;
     plens_status status = plens__audit_begin(a, 1, error);
     if (status != PLENS_OK)
         return status;
-    plens__accuse(&a->c, &finding);
-    a->making = finding.explained ? 0 : making;
+    if (!resembles(a, making))
+        plens__accuse(&a->c, &finding);
+    plens__set_making(a, finding.explained ? 0 : making);
     return PLENS_OK;
 }
 

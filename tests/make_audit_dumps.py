@@ -185,6 +185,27 @@ def no_qk_norm(model, layer, rng):
     a.q_norm = a.k_norm = torch.nn.Identity()
 
 
+@mistake("epsilon")
+def eps_everywhere(model, layer, rng):
+    for b in model.model.layers:
+        b.input_layernorm.variance_epsilon = b.post_attention_layernorm.variance_epsilon = 1e-3
+    return "block 1"
+
+
+@mistake("attention scale")
+def scale_everywhere(model, layer, rng):
+    for b in model.model.layers:
+        b.self_attn.scaling *= 1.01
+    return "block 1"
+
+
+@mistake("activation")
+def gelu_tanh_everywhere(model, layer, rng):
+    for b in model.model.layers:
+        b.mlp.act_fn = torch.nn.GELU(approximate="tanh")
+    return "block 1"
+
+
 # ---- attention ----
 
 
