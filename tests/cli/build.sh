@@ -93,7 +93,7 @@ imports() {
         grep -v ' _*plens_'
 }
 
-# All else is suspect: printing, exiting, the environment, the locale, libm beyond what is exact.
+# Advice on pages, a clock for plens_profile. All else is suspect: printing, exiting, the environment, the locale, libm beyond what is exact.
 imports_only_these() {
     allowed='memcpy|memmove|memset|memcmp|memchr|bcmp|strlen|strcmp|strncmp|strchr|strrchr|strpbrk|strcspn|strspn|strstr'
     allowed="$allowed|qsort|bsearch|snprintf|vsnprintf|realloc|free|sqrtf?|fmaf?|frexp|ldexp|floor"
@@ -101,7 +101,7 @@ imports_only_these() {
     allowed="$allowed|__(f|l)?xstat(64)?|__errno_location|__error|sysconf|sched_getaffinity"
     allowed="$allowed|__sched_cpucount|GOMP_[a-z_]*|omp_get_[a-z_]*|__kmpc_[a-z_0-9]*"
     allowed="$allowed|pthread_(create|join|sigmask|(mutex|cond)_[a-z]*)|sigfillset"
-    allowed="$allowed|posix_fadvise(64)?"
+    allowed="$allowed|posix_fadvise(64)?|madvise|clock_gettime"
     allowed="$allowed|__stack_chk_fail|__[a-z]*_chk|_GLOBAL_OFFSET_TABLE_|__cpu_model"
     imports | grep -Ev " ($allowed)\$" >"$scratch/foreign"
     cat "$scratch/foreign"

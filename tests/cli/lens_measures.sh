@@ -202,18 +202,24 @@ check "which of the two it is" component_is_said
 # ---- targets by any text ----
 
 any_text() { # of several tokens the first, which is told
-    "$plens" lens --model "$model" --ids 1 --target-text ' once upon' 2>&1 >"$scratch/log" |
-        grep -q "'  *once upon': [2-9] tokens, the first, id [0-9]*, stands for them" || return 1
-    "$plens" lens --model "$model" --ids 1 --target-text ' time' 2>&1 >"$scratch/log" |
+    "$plens" lens --model "$model" --ids 1 --target-text ' zebra upon' 2>&1 >"$scratch/log" |
+        grep -q "'  *zebra upon': [2-9] tokens, the first, id [0-9]*, stands for them" || return 1
+    "$plens" lens --model "$model" --ids 1 --target-text ' answer' 2>&1 >"$scratch/log" |
         grep -q 'stands for them' && return 1
-    lens --target ' time' >"$scratch/out" && lens --target-text ' time' | diff - "$scratch/out"
+    lens --target ' answer' >"$scratch/out" && lens --target-text ' answer' | diff - "$scratch/out"
 }
 check "targets by any text" any_text
 # Where the tokenizer puts a space before every text, " word" alone begins with a bare space.
 after_a_word() {
-    [ "$(lens --layers 5 --target-text ' day' | cut -f 4 | sed 1d)" = ' day' ]
+    [ "$("$plens" lens --quiet --model "$stories" --ids 1 --layers 5 --target-text ' day' |
+        cut -f 4 | sed 1d)" = ' day' ]
 }
-check "a leading space belongs to the word" after_a_word
+stories=${PLENS_SHARED:-../shared}/models/stories260k
+if [ -d "$stories" ]; then
+    check "a leading space belongs to the word" after_a_word
+else
+    skip "a leading space belongs to the word: needs a tokenizer of the shared data"
+fi
 
 several_prompts() {
     "$plens" lens --quiet --model "$model" --ids 1,2 --ids "$ids" --settled >"$scratch/out" &&
