@@ -28,7 +28,7 @@ static int my_engine(plens_context *context, plens_model *model, plens_error *er
     hooks[1].point = PLENS_RESID_POST;
     hooks[0].fn = hooks[1].fn = keep;
     options.hooks = hooks, options.n_hooks = 2;
-    return plens_run(context, model, &prompt, 1, &options, error);
+    return (int)plens_run(context, model, &prompt, 1, &options, error);
 }
 
 int main(int argc, char **argv) {
