@@ -765,7 +765,11 @@ typedef struct plens_audit_options {
 /* Says at which step another engine's states depart from the model, and why: re-runs the first bad
  * block with the mistakes that engines make (epsilons, scales, activations, rotary embeddings,
  * masks, heads, biases ...) and searches for single wrong weights, until the departure falls to
- * rounding. options may be NULL. A departure is an answer, not an error: the status is then OK.
+ * rounding, also with other blocks' weights. options may be NULL. A departure is an answer, not an
+ * error: the status is then OK. Memory: one block's weights as they lie in the file (two while a
+ * cause is searched for) and some twenty float64 activations a position of each width; no matrix is
+ * widened whole. A clean audit costs a few runs of the model, a cause some hundred of one block;
+ * options->progress is asked throughout.
  * Errors: ARGUMENT (an id out of range, a number that is not finite: both named), MEMORY, IO,
  * CANCELLED. */
 plens_status plens_audit(plens_context *context, const plens_model *model,

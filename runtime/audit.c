@@ -172,6 +172,12 @@ static void carve(plens__audit *a, plens__carver *carver) {
     a->logits_scale.column = plens__carve(carver, tile, 1);
 }
 
+/* Of a case: all layers are judged, the search for the cause is under way. */
+static int poll(void *user) {
+    const plens__audit *a = user;
+    return report_progress(a, a->model->config.n_layers, NULL) != PLENS_OK;
+}
+
 static plens_status run_audit(plens__audit *a, plens_audit_result *result, plens_error *error) {
     plens_audit_result made;
     size_t n_rows = 0;
@@ -179,10 +185,14 @@ static plens_status run_audit(plens__audit *a, plens_audit_result *result, plens
     plens_status status = plens__choose_makings(a, error);
     if (status == PLENS_OK)
         status = judge_steps(a, &n_rows, error);
+    a->c.poll = a->options->progress != NULL ? poll : NULL;
+    a->c.poll_user = a;
     if (status == PLENS_OK)
         status = plens__doubt_making(a, error);
     if (status == PLENS_OK)
         status = plens__conclude(a, n_rows, &made, error);
+    if (status == PLENS_OK && a->c.stopped)
+        status = plens__fail(error, PLENS_CANCELLED, "cancelled in the search for a cause");
     for (size_t i = 0; i < n_rows && status == PLENS_OK && a->options->row != NULL; i++) {
         if (a->options->row(a->options->row_user, &a->rows[i]) != 0)
             status = plens__fail(error, PLENS_CANCELLED, "the audit was stopped at its results");

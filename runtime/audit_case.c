@@ -135,6 +135,10 @@ static const double *finish(plens__case *c, const plens__arithmetic *arithmetic,
 }
 
 const double *plens__case_output(plens__case *c, const plens__variant *variant, int mlp_only) {
+    if (c->poll != NULL && !c->stopped)
+        c->stopped = c->poll(c->poll_user);
+    if (c->stopped)
+        return c->base_output;
     if (variant->twice) {
         plens__block_run(&c->reference, variant, &exactly, c->x, &c->trial);
         return finish(c, &exactly, &c->trial);
@@ -248,6 +252,8 @@ plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int
     size_t size = c->reference.n * c->reference.config->d_model;
     plens__excess before = plens__excess_of(&c->noise, c->base_departure);
     const double *output = plens__case_output(c, variant, mlp_only);
+    if (c->stopped)
+        return (plens__excess){1e150, 1e150};
     plens__excess excess = measure(c, output, &c->noise);
     if (excess.worst <= 1 || !(excess.all < 0.3 * before.all))
         return excess;
@@ -282,6 +288,12 @@ plens__excess plens__case_try_rounding(plens__case *c, const plens__arithmetic *
     plens__guarded(likelihood_task, &s);
     *log_likelihood = s.log;
     return excess;
+}
+
+double plens__case_effort(const plens__case *c) {
+    const plens__config *config = c->reference.config;
+    size_t heads = 2 * config->head_dim * (config->n_heads + config->n_kv_heads);
+    return (double)c->reference.n * (double)config->d_model * (double)(3 * config->d_ff + heads);
 }
 
 /* ---- memory ---- */

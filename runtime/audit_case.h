@@ -38,6 +38,9 @@ typedef struct plens__case {
     double *base_departure;              /* of the model's own block */
     double *blurred, *samples, *trial_output, *slope_output; /* [n, d_model] scratch of the noise */
     plens__noise noise, trial_noise;
+    int (*poll)(void *user); /* asked before each trial: not 0 stops the search; NULL: none */
+    void *poll_user;
+    int stopped; /* what trials give is then worth nothing; they cost nothing either */
 } plens__case;
 
 void plens__case_carve(plens__case *c, const plens__engine *engine, const plens__config *config,
@@ -45,6 +48,9 @@ void plens__case_carve(plens__case *c, const plens__engine *engine, const plens_
 
 /* Runs the model's own block on c->x: base, base_departure, and the noise of c->arithmetic. */
 void plens__case_begin(plens__case *c);
+
+/* Multiply-adds of one run of the block, as far as its matrices go. */
+double plens__case_effort(const plens__case *c);
 
 /* Estimates the noise of c->arithmetic again, after it has changed. */
 void plens__case_estimate(plens__case *c);

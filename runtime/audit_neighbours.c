@@ -98,11 +98,7 @@ static void try_block(plens__case *c, const plens__block *other, size_t layer, i
 
 /* 1 if blocks that far away are worth trying. */
 static int worth(const plens__case *c, size_t distance) {
-    const plens__config *config = c->reference.config;
-    double block =
-        (double)config->d_model *
-        (double)(3 * config->d_ff + 2 * config->head_dim * (config->n_heads + config->n_kv_heads));
-    return distance == 1 || 2 * (double)distance * block * (double)c->reference.n < EFFORT;
+    return distance == 1 || 2 * (double)distance * plens__case_effort(c) < EFFORT;
 }
 
 plens_status plens__try_neighbours(const plens_model *model, size_t layer, plens__case *c,

@@ -206,11 +206,7 @@ void plens__add_edit(plens__variant *variant, const plens__candidate *found, dou
 
 /* How many entries are worth an exact look: a large block allows fewer. */
 static size_t n_exact(const plens__case *c) {
-    const plens__config *config = c->reference.config;
-    double block =
-        (double)config->d_model *
-        (double)(3 * config->d_ff + 2 * config->head_dim * (config->n_heads + config->n_kv_heads));
-    double n = EFFORT / (block * (double)c->reference.n);
+    double n = EFFORT / plens__case_effort(c);
     return n < 32 ? 32 : n > PLENS__N_BEST ? PLENS__N_BEST : (size_t)n;
 }
 

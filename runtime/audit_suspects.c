@@ -65,9 +65,9 @@ static plens__answer biases(const plens__case *c, size_t i, plens__suspect *s) {
 
 static plens__answer epsilons(const plens__case *c, size_t i, plens__suspect *s) {
     static const double values[] = {1e-6, 1e-5, 1e-12, 0, 1e-8, 1e-7, 1e-4, 1e-3};
-    static const char *const names[] = {"attention norm (input_layernorm)",
-                                        "MLP norm (post_attention_layernorm)", "both norms",
-                                        "q and k norms", "all norms"};
+    static const char *const names[] = {"the attention norm (input_layernorm)",
+                                        "the MLP norm (post_attention_layernorm)", "both norms",
+                                        "the q and k norms", "all norms"};
     static const char *const parts[] = {PLENS__PART_ATTENTION, PLENS__PART_MLP, PLENS__PART_BOTH,
                                         PLENS__PART_ATTENTION, PLENS__PART_BOTH};
     size_t which = i / (sizeof values / sizeof *values);
@@ -83,7 +83,7 @@ static plens__answer epsilons(const plens__case *c, size_t i, plens__suspect *s)
         s->variant.mlp_eps = value;
     if (which >= 3)
         s->variant.qk_eps = value;
-    snprintf(text, sizeof text, "the epsilon of the %s is %s, expected %s", names[which],
+    snprintf(text, sizeof text, "the epsilon of %s is %s, expected %s", names[which],
              plens__show_number(value, shown), plens__show_number(config, expected));
     return plens__suspect_put(s, parts[which], text);
 }

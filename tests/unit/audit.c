@@ -83,7 +83,8 @@ static void check_dumps(const char *name) {
 }
 
 /* Guards against: a mistake that is missed, blamed on another block, or on the wrong part of it;
- * rounding that passes for a mistake. All seven linear layers have biases. */
+ * rounding that passes for a mistake; the same mistake in
+ * every block passing for a rougher arithmetic. All seven linear layers have biases. */
 static void planted_mistakes_are_found(void) {
     check_dumps("llama-biases");
 }
@@ -310,6 +311,37 @@ static void bad_states_are_refused(void) {
     CHECK_INT(plens_audit(s.context, s.model, &s.states, NULL, &result, &error),
               PLENS_ERROR_ARGUMENT);
     CHECK_INT(plens_audit(s.context, s.model, NULL, NULL, &result, &error), PLENS_ERROR_ARGUMENT);
+    CHECK_INT(((unsigned char *)&result)[0], 0x55);
+    free_states(&s);
+}
+
+typedef struct stopper {
+    size_t n, stop_at;
+} stopper;
+
+static int stop_progress(void *user, const plens_progress *progress) {
+    stopper *s = user;
+    (void)progress;
+    return ++s->n >= s->stop_at;
+}
+
+/* Guards against: a search of minutes that does not hear the caller's wish to stop, or says a cause
+ * that it has not found. */
+static void search_can_be_stopped(void) {
+    states s;
+    stopper stop = {0, 20}; /* layers are three; the search asks before each trial */
+    plens_audit_options options;
+    plens_audit_result result;
+    CHECK_OK(run_states(&s, PLENS_PRECISION_F32), error);
+    for (size_t i = 0; i < s.info.d_model; i++)
+        *state_at(&s, 2, 1, i) += 1e-2f * (float)(i * i % 7);
+    memset(&options, 0, sizeof options);
+    memset(&result, 0x55, sizeof result);
+    options.progress = stop_progress;
+    options.progress_user = &stop;
+    CHECK_INT(plens_audit(s.context, s.model, &s.states, &options, &result, &error),
+              PLENS_CANCELLED);
+    CHECK_INT(stop.n, 20);
     CHECK_INT(((unsigned char *)&result)[0], 0x55);
     free_states(&s);
 }
@@ -552,6 +584,7 @@ int main(void) {
     RUN(bf16_products_are_rounding);
     RUN(tolerance_decides);
     RUN(noise_is_not_explained);
+    RUN(search_can_be_stopped);
     RUN(bad_states_are_refused);
     RUN(malformed_dumps_are_refused);
     RUN(memory_may_end_anywhere);
