@@ -1,6 +1,6 @@
-/* Runs a command and kills it (SIGKILL) as its first thread begins its N-th call that changes files:
- * open for writing, write, fsync, rename, unlink, mkdir, rmdir. So a kill can be tried at every state
- * that the disk goes through. Linux.
+/* Runs a command and kills it (SIGKILL) as its first thread begins its N-th call that changes
+ * files: open for writing, write, fsync, rename, unlink, mkdir, rmdir. So a kill can be tried at
+ * every state that the disk goes through. Linux.
  *
  *     kill_at N COMMAND [ARGUMENT…]     exits 0 if it was killed, 1 if it ended before, 2 if that
  *                                       cannot be done here
