@@ -45,12 +45,39 @@ static void position_noise(const estimate *e) {
     }
 }
 
+/* Rows nearer to each other than ALIKE times their noise are rounded alike. A row is compared with
+ * the last SEEN that were like none before. */
+#define ALIKE 4
+#define SEEN  64
+
+static int alike(const plens__noise *noise, const double *rows, size_t t, size_t u) {
+    double square = 0, limit = ALIKE * noise->position[t];
+    for (size_t j = 0; j < noise->d; j++) {
+        double off = rows[t * noise->d + j] - rows[u * noise->d + j];
+        square += off * off;
+    }
+    return square <= limit * limit * (double)noise->d;
+}
+
+void plens__count_distinct(plens__noise *noise, const double *rows) {
+    size_t seen[SEEN];
+    noise->distinct = 0;
+    for (size_t t = 0; t < noise->n; t++) {
+        size_t n_seen = noise->distinct < SEEN ? noise->distinct : SEEN, i = 0;
+        while (i < n_seen && !alike(noise, rows, t, seen[i]))
+            i++;
+        if (i == n_seen)
+            seen[noise->distinct++ % SEEN] = t;
+    }
+}
+
 static void noise_task(void *arg, size_t item, int thread) {
     const estimate *e = arg;
     size_t n = e->noise->n, d = e->noise->d;
     (void)item;
     (void)thread;
     position_noise(e);
+    plens__count_distinct(e->noise, e->exact);
     for (size_t j = 0; j < d; j++) {
         double square = 0;
         for (size_t t = 0; t < n; t++)
@@ -105,11 +132,11 @@ static void excess_task(void *arg, size_t item, int thread) {
             double z = s->departure[t * d + j] / (s->noise->position[t] * s->noise->column[j]);
             square += z * z / (double)n;
         }
-        worst = larger(worst, sqrt(square) / plens__noise_limit(n));
+        worst = larger(worst, sqrt(square) / plens__noise_limit(s->noise->distinct));
     }
     s->excess->all = sqrt(all);
     worst = larger(worst, largest / plens__noise_limit(1));
-    s->excess->worst = larger(worst, s->excess->all / plens__noise_limit(n * d));
+    s->excess->worst = larger(worst, s->excess->all / plens__noise_limit(s->noise->distinct * d));
     if (!(all < 1e300))
         s->excess->all = s->excess->worst = 1e150;
 }

@@ -9,6 +9,7 @@
  * position[t] * column[j]. */
 typedef struct plens__noise {
     size_t n, d;
+    size_t distinct;  /* positions whose errors are their own: like states are rounded alike */
     double *position; /* [n] */
     double *column;   /* [d] 1 for an ordinary one, larger for a noisier one */
 } plens__noise;
@@ -75,6 +76,9 @@ plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int
  * whatever its size. */
 plens__excess plens__case_try_rounding(plens__case *c, const plens__arithmetic *attention,
                                        const plens__arithmetic *rest, double *log_likelihood);
+
+/* Sets noise->distinct for the rows [n, d] that it is the noise of; call it inside a task. */
+void plens__count_distinct(plens__noise *noise, const double *rows);
 
 /* How large the root of the mean square of k entries / noise may be if all is rounding. */
 double plens__noise_limit(size_t k);

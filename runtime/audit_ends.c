@@ -233,7 +233,7 @@ static void columns_task(void *arg, size_t item, int thread) {
             rr += (a - b) * (a - b);
         }
         double factor = bb > 0 ? ab / bb : 1;
-        int wrong = sqrt(rr / (double)noise->n) > plens__noise_limit(noise->n);
+        int wrong = sqrt(rr / (double)noise->n) > plens__noise_limit(noise->distinct);
         if (wrong && s->n_wrong++ == 0) {
             s->first = j;
             s->factor = factor;

@@ -58,6 +58,7 @@ static void tile_noise_task(void *arg, size_t item, int thread) {
         double unit = sqrt(square / (double)s->n);
         a->logits_scale.position[t] = unit > least ? unit : least;
     }
+    plens__count_distinct(&a->logits_scale, a->logits_made);
 }
 
 static void tile_sums_task(void *arg, size_t item, int thread) {
@@ -84,7 +85,7 @@ static void tile_sums_task(void *arg, size_t item, int thread) {
             s->position[n + t] += a->logits_made[at] * a->logits_made[at];
             s->rounding += unit * unit;
         }
-        if (sqrt(excess) > plens__noise_limit(n) && s->n_wrong++ == 0)
+        if (sqrt(excess) > plens__noise_limit(a->logits_scale.distinct) && s->n_wrong++ == 0)
             s->first_wrong = s->first + i;
     }
 }

@@ -294,7 +294,7 @@ static void tell_first_position(const plens__case *c, plens__finding *finding) {
         "position 0, which attends to itself alone, agrees, so it is in what "
         "attention does between positions";
     plens__noise first = c->noise;
-    first.n = 1;
+    first.n = first.distinct = 1;
     if (c->noise.n < 2 || c->model.window == 1 ||
         plens__excess_of(&first, c->base_departure).worst > 1)
         return;

@@ -7,6 +7,7 @@
 #include "loaders/json.h"
 #include "loaders/model.h"
 #include "runtime/audit_block.h"
+#include "runtime/audit_case.h"
 #include "runtime/audit_math.h"
 #include "tests/faults.h"
 #include "tests/folder.h"
@@ -481,6 +482,29 @@ static void formats(void) {
     CHECK(plens__round_to(PLENS__EXACT, 0, 0, 0.1) == 0.1);
 }
 
+/* Guards against: a token repeated a hundred times, which is rounded the same way each time,
+ * counting as a hundred witnesses against its column; and such witnesses not counting where states
+ * differ. */
+static void like_positions_count_once(void) {
+    enum { N = 100, D = 4 };
+    double made[N * D], departure[N * D] = {0}, position[N], column[D] = {1, 1, 1, 1};
+    plens__noise noise = {N, D, 0, position, column};
+    for (size_t i = 0; i < N * D; i++)
+        made[i] = i % D == 0 ? 1 : 2;
+    for (size_t t = 0; t < N; t++) {
+        position[t] = 1e-3;
+        departure[t * D + 1] = 10e-3; /* ten deviations */
+    }
+    plens__count_distinct(&noise, made);
+    CHECK_INT(noise.distinct, 1);
+    CHECK(plens__excess_of(&noise, departure).worst < 1);
+    for (size_t t = 0; t < N; t++)
+        made[t * D] += (double)t;
+    plens__count_distinct(&noise, made);
+    CHECK_INT(noise.distinct, N);
+    CHECK(plens__excess_of(&noise, departure).worst > 1);
+}
+
 typedef struct gradient {
     plens__reference reference;
     plens__trace trace, moved;
@@ -579,6 +603,7 @@ static void adjoint_is_the_derivative(void) {
 int main(void) {
     RUN(activations);
     RUN(formats);
+    RUN(like_positions_count_once);
     RUN(adjoint_is_the_derivative);
     RUN(own_states_agree);
     RUN(bf16_products_are_rounding);
