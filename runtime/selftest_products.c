@@ -44,9 +44,9 @@ static void run_trial(plens__test *test, const plens__product *product, plens_dt
     plens__trial t = make_trial(test, dtype, kind), whole;
     t.way = way;
     if (!plens__trial_has_way(product, &t))
-        t.way = PLENS__MANY_ROWS;
+        t.way = PLENS__WAY_PANELS;
     whole = t;
-    whole.way = PLENS__MANY_ROWS;
+    whole.way = PLENS__WAY_PANELS;
     size_t ldc = t.n_out + plens__test_below(test, SLACK);
     char what[96];
     plens__test_reset(test);

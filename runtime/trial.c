@@ -77,9 +77,9 @@ static void solve_directly(const plens__product *product, const plens__trial *t,
 
 int plens__trial_has_way(const plens__product *product, const plens__trial *trial) {
     switch (trial->way) {
-    case PLENS__FEW_ROWS_WAY:
+    case PLENS__WAY_TURNED:
         return product->pack_w_strip != NULL && trial->n_rows <= PLENS__FEW_ROWS;
-    case PLENS__DIRECT_WAY:
+    case PLENS__WAY_DIRECT:
         return product->multiply_directly != NULL && trial->dtype == PLENS_BF16 && !trial->resume;
     default:
         return 1;
@@ -88,15 +88,15 @@ int plens__trial_has_way(const plens__product *product, const plens__trial *tria
 
 void plens__trial_solve(const plens__product *product, const plens__trial *trial, void *strips,
                         void *panel, float *c, size_t ldc) {
-    if (trial->way == PLENS__DIRECT_WAY) {
+    if (trial->way == PLENS__WAY_DIRECT) {
         solve_directly(product, trial, strips, c, ldc);
         return;
     }
     for (size_t k0 = 0; k0 < trial->k; k0 += trial->k_part) {
         size_t k = smaller(trial->k_part, trial->k - k0);
-        if (trial->way == PLENS__MANY_ROWS)
+        if (trial->way == PLENS__WAY_PANELS)
             solve_part(product, trial, k0, k, strips, panel, c, ldc);
-        for (size_t o = 0; o < trial->n_out && trial->way != PLENS__MANY_ROWS; o += product->strip)
+        for (size_t o = 0; o < trial->n_out && trial->way != PLENS__WAY_PANELS; o += product->strip)
             solve_turned_strip(product, trial, o, k0, k, strips, panel, c, ldc);
     }
 }

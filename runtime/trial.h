@@ -7,9 +7,9 @@
 
 /* How plens__matmul calls a product. */
 typedef enum plens__way {
-    PLENS__MANY_ROWS = 0,    /* panels of w, strips of x */
-    PLENS__FEW_ROWS_WAY = 1, /* panels of x, strips of w */
-    PLENS__DIRECT_WAY = 2,   /* w is not packed; all of k, from +0 */
+    PLENS__WAY_PANELS = 0, /* panels of w, strips of x */
+    PLENS__WAY_TURNED = 1, /* few rows: panels of x, strips of w */
+    PLENS__WAY_DIRECT = 2, /* very few: w is not packed; all of k, from +0 */
     PLENS__N_WAYS = 3
 } plens__way;
 

@@ -14,6 +14,7 @@
 #include <immintrin.h>
 #include <stdint.h>
 
+#include "runtime/kernels/constants.h"
 #include "runtime/kernels/unroll.h"
 
 #define TARGET                                                                                     \
@@ -91,25 +92,24 @@ INLINE void pack_w_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t
 
 KERNEL void pack_w(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
                    void *panel) {
-    if (dtype == PLENS_BF16)
-        pack_w_as(PLENS_BF16, w, row_bytes, n_out, k, panel);
-    else if (dtype == PLENS_F16)
-        pack_w_as(PLENS_F16, w, row_bytes, n_out, k, panel);
-    else
-        pack_w_as(PLENS_F32, w, row_bytes, n_out, k, panel);
+    FOR_DTYPE(dtype, pack_w_as, w, row_bytes, n_out, k, panel);
 }
 
-/* For few rows: w is a, as it lies in memory. */
+/* For few rows: w is a, as it lies in memory. dtype is a constant. */
+INLINE void strip_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows, size_t k,
+                     char *strip) {
+    const size_t size = dtype == PLENS_F32 ? 4 : 2;
+    for (size_t i = 0; i < k; i += PLENS__BLOCK_K, strip += TILE_BYTES)
+        for (size_t r = 0; r < TILE; r++) {
+            const char *row = w + r * row_bytes + i * size;
+            _mm512_storeu_si512(strip + r * TILE_STEP,
+                                r < n_rows ? weight_words(dtype, row, k - i) : zero_row());
+        }
+}
+
 KERNEL void pack_w_strip(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
                          size_t k, void *strip) {
-    const size_t size = dtype == PLENS_F32 ? 4 : 2;
-    char *to = strip;
-    for (size_t i = 0; i < k; i += PLENS__BLOCK_K, to += TILE_BYTES)
-        for (size_t r = 0; r < TILE; r++)
-            _mm512_storeu_si512(
-                to + r * TILE_STEP,
-                r < n_rows ? weight_words(dtype, (const char *)w + r * row_bytes + i * size, k - i)
-                           : zero_row());
+    FOR_DTYPE(dtype, strip_as, w, row_bytes, n_rows, k, strip);
 }
 
 /* The next 32 of a row, of which n are there. */

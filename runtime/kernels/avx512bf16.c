@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "runtime/kernels/ahead.h"
+#include "runtime/kernels/constants.h"
 #include "runtime/kernels/unroll.h"
 
 #define TARGET target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")
@@ -95,12 +96,7 @@ INLINE void pack_w_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t
 
 KERNEL void pack_w(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
                    void *panel) {
-    if (dtype == PLENS_BF16)
-        pack_w_as(PLENS_BF16, w, row_bytes, n_out, k, panel);
-    else if (dtype == PLENS_F16)
-        pack_w_as(PLENS_F16, w, row_bytes, n_out, k, panel);
-    else
-        pack_w_as(PLENS_F32, w, row_bytes, n_out, k, panel);
+    FOR_DTYPE(dtype, pack_w_as, w, row_bytes, n_out, k, panel);
 }
 
 KERNEL void pack_x_bf16(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip) {
@@ -144,12 +140,7 @@ INLINE void strip_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t 
 
 KERNEL void pack_w_strip(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
                          size_t k, void *strip) {
-    if (dtype == PLENS_BF16)
-        strip_as(PLENS_BF16, w, row_bytes, n_rows, k, strip);
-    else if (dtype == PLENS_F16)
-        strip_as(PLENS_F16, w, row_bytes, n_rows, k, strip);
-    else
-        strip_as(PLENS_F32, w, row_bytes, n_rows, k, strip);
+    FOR_DTYPE(dtype, strip_as, w, row_bytes, n_rows, k, strip);
 }
 
 /* One block of x, [rows, UNITS], times that of 16 outputs: sum[r] += e + o. */
@@ -195,23 +186,12 @@ INLINE void direct_block(const size_t rows, const size_t n_parts, size_t k, cons
         store_lanes_part(c + r * ldc, n < BLOCK ? n : BLOCK, sum[r]);
 }
 
-#define DIRECT(n)                                                                                  \
-    case n:                                                                                        \
-        direct_block(n, n_parts, k, x, w + o * row_bytes, row_bytes, n_out - o, c + o, ldc);       \
-        break
-
 /* n_parts is a constant. */
 INLINE void multiply_direct(const size_t n_parts, size_t n_rows, size_t k, const unit *x,
                             const char *w, size_t row_bytes, size_t n_out, float *c, size_t ldc) {
     for (size_t o = 0; o < n_out; o += BLOCK)
-        switch (n_rows) {
-            DIRECT(1);
-            DIRECT(2);
-            DIRECT(3);
-            DIRECT(4);
-        default:
-            break;
-        }
+        FOR_DIRECT_ROWS(n_rows, direct_block, n_parts, k, x, w + o * row_bytes, row_bytes,
+                        n_out - o, c + o, ldc);
 }
 
 KERNEL void direct_bf16(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,

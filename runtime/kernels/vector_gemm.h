@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "runtime/kernels/ahead.h"
+#include "runtime/kernels/constants.h"
 
 enum { PANEL = VECTORS * VECTOR };
 
@@ -82,12 +83,7 @@ INLINE void pack_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t n
 
 KERNEL void pack(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
                  void *panel) {
-    if (dtype == PLENS_F32)
-        pack_as(PLENS_F32, w, row_bytes, n_out, k, panel);
-    else if (dtype == PLENS_BF16)
-        pack_as(PLENS_BF16, w, row_bytes, n_out, k, panel);
-    else
-        pack_as(PLENS_F16, w, row_bytes, n_out, k, panel);
+    FOR_DTYPE(dtype, pack_as, w, row_bytes, n_out, k, panel);
 }
 
 /* ---- The product --------------------------------------------------------------------------- */
@@ -229,21 +225,9 @@ INLINE void direct_block(const size_t rows, size_t k, const float *x, size_t ldx
     }
 }
 
-#define DIRECT(n)                                                                                  \
-    case n:                                                                                        \
-        direct_block(n, k, x, x_step / sizeof(float), (const char *)w + o * row_bytes, row_bytes,  \
-                     n_out - o, c + o, ldc);                                                       \
-        break
-
 KERNEL void gemm_directly(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
                           size_t row_bytes, size_t n_out, float *c, size_t ldc) {
     for (size_t o = 0; o < n_out; o += BLOCK)
-        switch (n_rows) {
-            DIRECT(1);
-            DIRECT(2);
-            DIRECT(3);
-            DIRECT(4);
-        default:
-            break;
-        }
+        FOR_DIRECT_ROWS(n_rows, direct_block, k, x, x_step / sizeof(float),
+                        (const char *)w + o * row_bytes, row_bytes, n_out - o, c + o, ldc);
 }

@@ -74,12 +74,7 @@ INLINE void strip_f32_as(plens_dtype dtype, const char *w, size_t row_bytes, siz
 
 KERNEL void pack_strip_f32(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
                            size_t k, void *strip) {
-    if (dtype == PLENS_BF16)
-        strip_f32_as(PLENS_BF16, w, row_bytes, n_rows, k, strip);
-    else if (dtype == PLENS_F16)
-        strip_f32_as(PLENS_F16, w, row_bytes, n_rows, k, strip);
-    else
-        strip_f32_as(PLENS_F32, w, row_bytes, n_rows, k, strip);
+    FOR_DTYPE(dtype, strip_f32_as, w, row_bytes, n_rows, k, strip);
 }
 
 INLINE void strip_bf16_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows,
@@ -97,10 +92,5 @@ INLINE void strip_bf16_as(plens_dtype dtype, const char *w, size_t row_bytes, si
 
 KERNEL void pack_strip_bf16(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
                             size_t k, void *strip) {
-    if (dtype == PLENS_BF16)
-        strip_bf16_as(PLENS_BF16, w, row_bytes, n_rows, k, strip);
-    else if (dtype == PLENS_F16)
-        strip_bf16_as(PLENS_F16, w, row_bytes, n_rows, k, strip);
-    else
-        strip_bf16_as(PLENS_F32, w, row_bytes, n_rows, k, strip);
+    FOR_DTYPE(dtype, strip_bf16_as, w, row_bytes, n_rows, k, strip);
 }

@@ -141,6 +141,20 @@ static void pack_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, v
     pack_x(PLENS_PRECISION_BF16X3, x, ldx, n_rows, k, strip);
 }
 
+/* Strips of w for few rows: the definition's panel of one output at a time. */
+static void pack_w_strip(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
+                         size_t k, void *strip) {
+    static float plain[PLENS__TEST_K + 32][16];
+    for (size_t r = 0; r < 16; r++) {
+        memset(plain, 0, sizeof plain);
+        if (r < n_rows)
+            plens__product_scalar(PLENS_PRECISION_BF16)
+                ->pack_w(dtype, (const char *)w + r * row_bytes, row_bytes, 1, k, plain);
+        for (size_t i = 0; i < (k + 31) / 32 * 32; i++)
+            ((uint16_t *)strip)[(i / 32 * 16 + r) * 32 + i % 32] = half_of(plain[i][0]);
+    }
+}
+
 static plens__product in_software(plens_precision precision) {
     int one = precision == PLENS_PRECISION_BF16;
     plens__product product = {.isa = PLENS_ISA_AMX, .precision = precision};
@@ -149,6 +163,7 @@ static plens__product in_software(plens_precision precision) {
     product.strip_block = one ? TILE_BYTES : 3 * TILE_BYTES;
     product.panel_block = AMX_PANEL_BLOCK;
     product.pack_w = pack_w;
+    product.pack_w_strip = one ? pack_w_strip : NULL;
     product.pack_x = one ? pack_x_bf16 : pack_x_bf16x3;
     product.multiply = one ? multiply_bf16 : multiply_bf16x3;
     return product;
@@ -244,6 +259,12 @@ static void packing_makes_the_same_tiles(void) {
             CHECK_THAT((tiles % 2 == 1 && n_out <= 16) ||
                            same_words(left + tiles * 256, right + tiles * 256, 1024),
                        "panel, round %d, tile %zu", round, tiles);
+        CHECK((model.pack_w_strip == NULL) == (product->pack_w_strip == NULL));
+        if (model.pack_w_strip == NULL)
+            continue;
+        model.pack_w_strip(dtype, w + 1, 400, rows, k, left);
+        product->pack_w_strip(dtype, w + 1, 400, rows, k, right);
+        CHECK_THAT(same_words(left, right, blocks * TILE_BYTES), "strip of w, round %d", round);
     }
 }
 
