@@ -39,6 +39,22 @@ static inline void *faults_reallocate(void *user, void *old, size_t old_size, si
     return block;
 }
 
+/* How many allocations there were at the first and at the last look. */
+typedef struct faults_looks {
+    const faults *state;
+    size_t first, last;
+} faults_looks;
+
+/* A plens_hook_fn; user is a faults_looks. */
+static inline int faults_look(void *user, const plens_activations *a) {
+    faults_looks *looks = user;
+    (void)a;
+    if (looks->first == 0)
+        looks->first = looks->state->calls;
+    looks->last = looks->state->calls;
+    return 0;
+}
+
 /* Makes something with the allocator, and if that worked, destroys it again. */
 typedef plens_status faults_fn(const plens_allocator *allocator, void *data, plens_error *error);
 

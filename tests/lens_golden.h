@@ -21,6 +21,30 @@ static inline const char *lens_model_folder(const char *name) {
     return folder;
 }
 
+/* A model of the goldens and the context that it runs in. All zero: none is open. */
+typedef struct lens_opened {
+    plens_context *context;
+    plens_model *model;
+    plens_model_info info;
+} lens_opened;
+
+static inline plens_status lens_open(lens_opened *o, const char *name, const plens_options *options,
+                                     plens_error *error) {
+    memset(o, 0, sizeof *o);
+    plens_status status = plens_context_create(options, &o->context, error);
+    if (status == PLENS_OK)
+        status = plens_model_open(o->context, lens_model_folder(name), &o->model, error);
+    if (status == PLENS_OK)
+        plens_model_describe(o->model, &o->info);
+    return status;
+}
+
+static inline void lens_close(lens_opened *o) {
+    plens_model_close(o->model);
+    plens_context_destroy(o->context);
+    memset(o, 0, sizeof *o);
+}
+
 /* A table outlives the context that read it. */
 static inline plens_status lens_golden_open(const char *file, plens_table **table,
                                             plens_error *error) {

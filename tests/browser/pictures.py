@@ -13,28 +13,12 @@ import struct
 import subprocess
 import sys
 
-from webdriver import Browser
+from page_tests import PageTests
 
 TINY = "tests/fixtures/persona-world"
 PERSONAS = ["You live in Rome.", "You live in Tokyo."]
 TEXT = "What do you love to eat?-, answer:"
 
-CONTRASTS = """
-  // Web Content Accessibility Guidelines 2.1: relative luminance, contrast ratio
-  const light = c => c <= 0.03928 ? c / 12.92 : Math.pow((c + 0.055) / 1.055, 2.4);
-  const luminance = colour => {
-    const [r, g, b] = colour.match(/[0-9.]+/g).map(v => light(v / 255));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  return [...document.querySelectorAll(arguments[0])].map(node => {
-    const style = getComputedStyle(node);
-    let back = node;
-    while (/rgba\\(0, 0, 0, 0\\)|transparent/.test(getComputedStyle(back).backgroundColor))
-      back = back.parentNode;
-    const a = luminance(style.color), b = luminance(getComputedStyle(back).backgroundColor);
-    return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-  });
-"""
 CARD = """
   const card = arguments[0];
   if (!card || card.hidden) return null;
@@ -75,18 +59,10 @@ def deep_model(folder, n_layers):
         file.write(struct.pack("<Q", len(text)) + text + data)
 
 
-class Tests:
+class Tests(PageTests):
     def __init__(self, plens, scratch, screenshots):
-        self.plens, self.scratch, self.screenshots = plens, scratch, screenshots
-        self.passed = self.failed = 0
-        self.browser = Browser()
-
-    def check(self, what, good, found=""):
-        if good:
-            self.passed += 1
-        else:
-            self.failed += 1
-            print(f"FAILED: {what} {found}")
+        super().__init__(screenshots)
+        self.plens, self.scratch = plens, scratch
 
     def draw(self, name, model, *options):
         path = os.path.join(self.scratch, name)
@@ -104,11 +80,6 @@ class Tests:
             table.setdefault((int(prompt), int(position), int(layer)), []).append(
                 [token, float(prob), number])
         return table
-
-    def keep(self, name):
-        if self.screenshots:
-            with open(os.path.join(self.screenshots, name + ".png"), "wb") as file:
-                file.write(base64.b64decode(self.browser.screenshot()))
 
     def card(self, selector="#card"):
         return self.browser.run(
@@ -154,12 +125,12 @@ class Tests:
         for palette in ("blue-yellow", "grey", "blue-red"):
             b.run("const s = document.getElementById('palette'); s.value = arguments[0];"
                   "s.dispatchEvent(new Event('change'))", palette)
-            worst = min(b.run(CONTRASTS, "td, .scale span"))
+            worst = self.readable("td, .scale span")
             self.check(f"{palette}: every cell can be read", worst >= 4.5, worst)
             self.keep(palette)
         for scheme in ("dark", "light"):
             b.emulate(scheme=scheme)
-            worst = min(b.run(CONTRASTS, "h1, h1 span, h2, p, footer, th, th small, label, select, button"))
+            worst = self.readable("h1, h1 span, h2, p, footer, th, th small, label, select, button")
             dark = b.run("return getComputedStyle(document.body).backgroundColor") != \
                 "rgb(255, 255, 255)"
             self.check(f"{scheme}: the page can be read", worst >= 4.5, worst)
@@ -167,7 +138,7 @@ class Tests:
             self.keep(scheme)
         b.run("const s = document.getElementById('theme'); s.value = 'dark';"
               "s.dispatchEvent(new Event('change'))")
-        self.check("or as one wants it", min(b.run(CONTRASTS, "h1, p, th")) >= 4.5 and b.run(
+        self.check("or as one wants it", self.readable("h1, p, th") >= 4.5 and b.run(
             "return getComputedStyle(document.body).backgroundColor") != "rgb(255, 255, 255)")
         b.run("const s = document.getElementById('theme'); s.value = '';"
               "s.dispatchEvent(new Event('change'))")
@@ -268,7 +239,7 @@ class Tests:
             "return getComputedStyle(document.getElementById('tools')).display") == "none")
         self.check("and it is white", b.run(
             "return getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)")
-        worst = min(b.run(CONTRASTS, "h1, p, th, td"))
+        worst = self.readable("h1, p, th, td")
         self.check("and can be read", worst >= 4.5, worst)
         b.emulate()
         pdf = base64.b64decode(b.print())
@@ -350,19 +321,12 @@ class Tests:
         self.check("columns stay in order whatever turns the direction", order)
         self.keep("odd")
 
-
-def main():
-    plens, scratch = sys.argv[1:3]
-    tests = Tests(os.path.abspath(plens), scratch, sys.argv[3] if len(sys.argv) > 3 else None)
-    try:
-        tests.one_page()
-        tests.large_page()
-        tests.odd_tokens()
-    finally:
-        tests.browser.close()
-    print(f"{tests.passed} passed, {tests.failed} failed")
-    return tests.failed > 0
+    def run(self):
+        self.one_page()
+        self.large_page()
+        self.odd_tokens()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(Tests(os.path.abspath(sys.argv[1]), sys.argv[2],
+                   sys.argv[3] if len(sys.argv) > 3 else None).main())

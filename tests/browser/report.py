@@ -9,8 +9,7 @@ import csv
 import os
 import sys
 
-from pictures import CONTRASTS
-from webdriver import Browser
+from page_tests import PageTests
 
 TABLE = "#table1 table"
 ROWS = f"return [...document.querySelector('{TABLE}').tBodies[0].rows].map(r => " \
@@ -19,23 +18,10 @@ SORTED = f"return [...document.querySelector('{TABLE}').tHead.rows[0].cells].map
          "c => c.getAttribute('aria-sort'))"
 
 
-class Tests:
+class Tests(PageTests):
     def __init__(self, page, screenshots):
-        self.page, self.screenshots = page, screenshots
-        self.passed = self.failed = 0
-        self.browser = Browser()
-
-    def check(self, what, good, found=""):
-        if good:
-            self.passed += 1
-        else:
-            self.failed += 1
-            print(f"FAILED: {what} {found}")
-
-    def keep(self, name):
-        if self.screenshots:
-            with open(os.path.join(self.screenshots, name + ".png"), "wb") as file:
-                file.write(base64.b64decode(self.browser.screenshot()))
+        super().__init__(screenshots)
+        self.page = page
 
     def statistics(self):
         """What the page's first table should hold: statistics.tsv at R = 1 over S > 0."""
@@ -187,8 +173,8 @@ class Tests:
         b = self.browser
         for scheme in ("dark", "light"):
             b.emulate(scheme=scheme)
-            worst = min(b.run(CONTRASTS, "h1, h1 span, h2, h3, p, dt, dd, th, td, td span, summary,"
-                                         " .verdict, a, li, select, label, figcaption, caption"))
+            worst = self.readable("h1, h1 span, h2, h3, p, dt, dd, th, td, td span, summary,"
+                                         " .verdict, a, li, select, label, figcaption, caption")
             self.check(f"{scheme}: everything can be read", worst >= 4.5, worst)
             lines = b.run("""return [...document.querySelectorAll('figure .line, figure text')].map(
                 n => getComputedStyle(n)[n.tagName === 'text' ? 'fill' : 'stroke'])""")
@@ -216,15 +202,5 @@ class Tests:
         self.check("the console is empty", said == [], said)
 
 
-def main():
-    tests = Tests(os.path.abspath(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None)
-    try:
-        tests.run()
-    finally:
-        tests.browser.close()
-    print(f"{tests.passed} passed, {tests.failed} failed")
-    return tests.failed > 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(Tests(os.path.abspath(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None).main())

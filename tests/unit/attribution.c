@@ -17,26 +17,18 @@ typedef struct shares {
 } shares;
 
 static struct {
-    plens_context *context;
-    plens_model *model;
-    plens_model_info info;
+    lens_opened opened;
     shares found[LENS_PROMPTS][MAX_POSITIONS];
 } now;
 
 static void close_model(void) {
-    plens_model_close(now.model);
-    plens_context_destroy(now.context);
+    lens_close(&now.opened);
     memset(&now, 0, sizeof now);
 }
 
 static plens_status open_model(const char *name, plens_options options, plens_error *error) {
     memset(&now, 0, sizeof now);
-    plens_status status = plens_context_create(&options, &now.context, error);
-    if (status == PLENS_OK)
-        status = plens_model_open(now.context, lens_model_folder(name), &now.model, error);
-    if (status == PLENS_OK)
-        plens_model_describe(now.model, &now.info);
-    return status;
+    return lens_open(&now.opened, name, &options, error);
 }
 
 /* user is the number of the run's first prompt. */
@@ -67,7 +59,7 @@ static plens_status attribute(size_t first, size_t n, const int32_t *tokens, siz
     }
     how.fn = keep;
     how.user = (void *)(ptrdiff_t)first;
-    return plens_attribute(now.context, now.model, prompts, n, &how, error);
+    return plens_attribute(now.opened.context, now.opened.model, prompts, n, &how, error);
 }
 
 /* ---- against float64 ---- */
@@ -85,7 +77,7 @@ static double found_value(const shares *s, const char *part, size_t layer, size_
         return s->mlp[layer - 1];
     if (strcmp(part, "bias") == 0)
         return s->o_bias[layer - 1];
-    return s->heads[(layer - 1) * now.info.n_heads + head];
+    return s->heads[(layer - 1) * now.opened.info.n_heads + head];
 }
 
 /* The tokens a row of the table is about; 1 or 2. */
@@ -150,11 +142,11 @@ static void check_sums(double tolerance) {
         for (size_t position = 0; position < lens_prompts[prompt].n_ids; position++) {
             const shares *s = &now.found[prompt][position];
             double size = fabs(s->embed), heads;
-            for (size_t l = 0; l < now.info.n_layers; l++) {
+            for (size_t l = 0; l < now.opened.info.n_layers; l++) {
                 size += fabs(s->attn[l]) + fabs(s->mlp[l]);
                 heads = s->o_bias[l];
-                for (size_t h = 0; h < now.info.n_heads; h++)
-                    heads += s->heads[l * now.info.n_heads + h];
+                for (size_t h = 0; h < now.opened.info.n_heads; h++)
+                    heads += s->heads[l * now.opened.info.n_heads + h];
                 CHECK_THAT(fabs(heads - s->attn[l]) <= tolerance * (1 + fabs(heads)),
                            "layer %zu: heads and bias are %.9g, attn %.9g", l + 1, heads,
                            s->attn[l]);
@@ -195,14 +187,14 @@ static void shares_are_those_of_what_hooks_leave(void) {
     plens_intervention what = {.where = {.point = PLENS_Z}, .action = PLENS_ZERO};
     what.where.first_layer = what.where.last_layer = 2;
     what.where.first_head = what.where.n_heads = 1;
-    CHECK_OK(plens_intervention_hook(now.model, &what, &hook, &error), error);
+    CHECK_OK(plens_intervention_hook(now.opened.model, &what, &hook, &error), error);
     CHECK_OK(attribute(0, 2, &token, 1, (plens_attribution){.heads = 1}, &error), error);
-    double whole = now.found[0][7].logit, head = now.found[0][7].heads[now.info.n_heads + 1];
+    double whole = now.found[0][7].logit, head = now.found[0][7].heads[now.opened.info.n_heads + 1];
     plens_attribution how = {.heads = 1, .hooks = &hook, .n_hooks = 1};
     CHECK_OK(attribute(0, 2, &token, 1, how, &error), error);
     const shares *ablated = &now.found[0][7];
     CHECK(head != 0);
-    CHECK(ablated->heads[now.info.n_heads + 1] == 0);
+    CHECK(ablated->heads[now.opened.info.n_heads + 1] == 0);
     CHECK(fabs(ablated->logit - whole) > 1e-3);
     check_sums(1e-5);
     how.hooks = NULL;
@@ -272,10 +264,11 @@ static void wrong_tokens_are_refused(void) {
     const int32_t three[] = {1, 2, 3};
     check_refused(three, 3, "prompt 0 has 3 targets, expected 1");
     plens_attribution nobody = {0};
-    CHECK_INT(plens_attribute(now.context, now.model, lens_prompts, 1, &nobody, &error),
-              PLENS_ERROR_ARGUMENT);
+    CHECK_INT(
+        plens_attribute(now.opened.context, now.opened.model, lens_prompts, 1, &nobody, &error),
+        PLENS_ERROR_ARGUMENT);
     CHECK_CONTAINS(error.message, "no function");
-    CHECK_INT(plens_attribute(now.context, now.model, lens_prompts, 1, NULL, &error),
+    CHECK_INT(plens_attribute(now.opened.context, now.opened.model, lens_prompts, 1, NULL, &error),
               PLENS_ERROR_ARGUMENT);
     close_model();
 }

@@ -255,31 +255,18 @@ static void points_have_names_and_shapes(void) {
     CHECK_INT(info.head_width, 0);
 }
 
-typedef struct counted {
-    faults *state;
-    size_t first, last;
-} counted;
-
-static int count_allocations(void *user, const plens_activations *a) {
-    counted *c = user;
-    (void)a;
-    c->first = c->first == 0 ? c->state->calls : c->first;
-    c->last = c->state->calls;
-    return 0;
-}
-
 /* Hooks whose buffers are made on the way, and a plan that has them where nobody wants them. */
 static void the_pass_allocates_nothing(void) {
     faults state = {0, 0, 0, 0};
     plens_options options = {.precision = PLENS_PRECISION_F32,
                              .allocator = {faults_reallocate, &state}};
     plens_context *context;
-    counted c = {&state, 0, 0};
+    faults_looks c = {&state, 0, 0};
     plens_hook hooks[N_POINTS - 1];
     memset(hooks, 0, sizeof hooks);
     for (int p = PLENS_EMBED; p < N_POINTS; p++) {
         hooks[p - 1].point = (plens_point)p;
-        hooks[p - 1].fn = count_allocations;
+        hooks[p - 1].fn = faults_look;
         hooks[p - 1].user = &c;
         hooks[p - 1].writes = 1;
         hooks[p - 1].positions = p % 2 ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL;

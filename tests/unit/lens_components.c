@@ -23,26 +23,19 @@ static const plens_point points[] = {PLENS_ATTN_OUT, PLENS_MLP_OUT, PLENS_HEAD_O
 enum { N_POINTS = 3 };
 
 static struct {
-    plens_context *context;
-    plens_model *model;
-    plens_model_info info;
+    lens_opened opened;
     plens_prompt prompts[LENS_PROMPTS];
     site sites[N_POINTS][LENS_PROMPTS][MAX_POSITIONS][MAX_LAYERS][MAX_HEADS];
 } now;
 
 static void close_model(void) {
-    plens_model_close(now.model);
-    plens_context_destroy(now.context);
+    lens_close(&now.opened);
     memset(&now, 0, sizeof now);
 }
 
 static plens_status open_model(const char *name, plens_options options, plens_error *error) {
     memset(&now, 0, sizeof now);
-    plens_status status = plens_context_create(&options, &now.context, error);
-    if (status == PLENS_OK)
-        status = plens_model_open(now.context, lens_model_folder(name), &now.model, error);
-    if (status == PLENS_OK)
-        plens_model_describe(now.model, &now.info);
+    plens_status status = lens_open(&now.opened, name, &options, error);
     for (size_t i = 0; i < LENS_PROMPTS; i++) {
         now.prompts[i] = lens_prompts[i];
         now.prompts[i].targets = &target;
@@ -80,7 +73,8 @@ static plens_status look(size_t first, size_t n, plens_lens lens, plens_run_opti
     options.lens = &lens;
     for (size_t i = 0; i < N_POINTS && status == PLENS_OK; i++) {
         lens.point = points[i];
-        status = plens_run(now.context, now.model, now.prompts + first, n, &options, error);
+        status = plens_run(now.opened.context, now.opened.model, now.prompts + first, n, &options,
+                           error);
     }
     return status;
 }
@@ -162,13 +156,14 @@ static void shares_are_those_of_the_attribution(void) {
         vector[i] = (float)(i % 7) * 0.1f;
     plens_intervention what = {.where = {.point = PLENS_ATTN_OUT}, .action = PLENS_ADD};
     what.values = vector;
-    what.n_values = now.info.d_model;
+    what.n_values = now.opened.info.d_model;
     what.scale = 1;
-    CHECK_OK(plens_intervention_hook(now.model, &what, &hook, &error), error);
+    CHECK_OK(plens_intervention_hook(now.opened.model, &what, &hook, &error), error);
     plens_run_options run = {.hooks = &hook, .n_hooks = 1};
     plens_attribution how = {.fn = compare_shares, .user = &worst, .hooks = &hook, .n_hooks = 1};
     CHECK_OK(look(0, LENS_PROMPTS, (plens_lens){0}, run, &error), error);
-    CHECK_OK(plens_attribute(now.context, now.model, now.prompts, LENS_PROMPTS, &how, &error),
+    CHECK_OK(plens_attribute(now.opened.context, now.opened.model, now.prompts, LENS_PROMPTS, &how,
+                             &error),
              error);
     CHECK_THAT(worst < TOLERANCE, "%g", worst);
     close_model();
@@ -185,7 +180,7 @@ static void shares_have_the_same_bits_however_run(void) {
         plens_options options = {.precision = PLENS_PRECISION_F32, .threads = way == 1 ? 1 : 3};
         options.isa_limit = way == 1 ? PLENS_ISA_SCALAR : PLENS_ISA_DEFAULT;
         CHECK_OK(open_model("llama3-rope-shards", options, &error), error);
-        size_t L = now.info.n_layers, H = now.info.n_heads, n_seen = 0;
+        size_t L = now.opened.info.n_layers, H = now.opened.info.n_heads, n_seen = 0;
         plens_lens lens = {.positions = way == 2 ? PLENS_POSITIONS_LAST : PLENS_POSITIONS_ALL};
         plens_run_options run = {.no_sharing = way == 5};
         if (way == 4)
@@ -226,7 +221,9 @@ static void one_head_alone_is_that_of_all(void) {
     plens_run_options run = {.lens = &lens};
     lens.first_head = lens.n_heads = 1;
     lens.first_layer = lens.last_layer = 2;
-    CHECK_OK(plens_run(now.context, now.model, now.prompts, LENS_PROMPTS, &run, &error), error);
+    CHECK_OK(
+        plens_run(now.opened.context, now.opened.model, now.prompts, LENS_PROMPTS, &run, &error),
+        error);
     CHECK_INT(found[0], lens_prompts[0].n_ids + lens_prompts[1].n_ids);
     CHECK_INT(found[1], 0);
     close_model();
@@ -238,7 +235,7 @@ static void check_refused(plens_lens lens, const char *part) {
     plens_error error = {PLENS_OK, ""};
     plens_run_options run = {.lens = &lens};
     lens.fn = keep;
-    CHECK_INT(plens_run(now.context, now.model, now.prompts, 1, &run, &error),
+    CHECK_INT(plens_run(now.opened.context, now.opened.model, now.prompts, 1, &run, &error),
               PLENS_ERROR_ARGUMENT);
     CHECK_CONTAINS(error.message, part);
 }

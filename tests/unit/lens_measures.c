@@ -18,17 +18,14 @@ typedef struct site {
 } site;
 
 static struct {
-    plens_context *context;
-    plens_model *model;
-    plens_model_info info;
+    lens_opened opened;
     int32_t few[3], even[MAX_VOCAB];
     plens_group groups[N_GROUPS];
     site sites[LENS_PROMPTS][MAX_SITES]; /* [position, layer] */
 } now;
 
 static void close_model(void) {
-    plens_model_close(now.model);
-    plens_context_destroy(now.context);
+    lens_close(&now.opened);
     memset(&now, 0, sizeof now);
 }
 
@@ -37,18 +34,15 @@ static plens_status open_model(const char *name, const plens_options *how, plens
     if (how != NULL)
         options = *how;
     memset(&now, 0, sizeof now);
-    plens_status status = plens_context_create(&options, &now.context, error);
-    if (status == PLENS_OK)
-        status = plens_model_open(now.context, lens_model_folder(name), &now.model, error);
+    plens_status status = lens_open(&now.opened, name, &options, error);
     if (status != PLENS_OK)
         return status;
-    plens_model_describe(now.model, &now.info);
     size_t n = 0;
-    for (size_t id = 0; id < now.info.vocab_size; id += 2)
+    for (size_t id = 0; id < now.opened.info.vocab_size; id += 2)
         now.even[n++] = (int32_t)id;
     now.few[0] = 3;
     now.few[1] = 1;
-    now.few[2] = (int32_t)now.info.vocab_size - 1;
+    now.few[2] = (int32_t)now.opened.info.vocab_size - 1;
     now.groups[0] = (plens_group){now.few, 3};
     now.groups[1] = (plens_group){now.even, n};
     return PLENS_OK;
@@ -56,7 +50,7 @@ static plens_status open_model(const char *name, const plens_options *how, plens
 
 static int keep(void *user, const plens_lens_result *found) {
     size_t prompt = (size_t)(ptrdiff_t)user + found->prompt;
-    site *to = &now.sites[prompt][found->position * now.info.n_layers + found->layer - 1];
+    site *to = &now.sites[prompt][found->position * now.opened.info.n_layers + found->layer - 1];
     to->seen++;
     to->entropy = found->entropy;
     to->kl = found->kl;
@@ -74,7 +68,8 @@ static plens_status measure(uint64_t memory, plens_error *error) {
     plens_lens lens = all_measures();
     plens_run_options options = {.lens = &lens, .memory = memory};
     memset(now.sites, 0, sizeof now.sites);
-    return plens_run(now.context, now.model, lens_prompts, LENS_PROMPTS, &options, error);
+    return plens_run(now.opened.context, now.opened.model, lens_prompts, LENS_PROMPTS, &options,
+                     error);
 }
 
 /* ---- against float64 ---- */
@@ -83,7 +78,7 @@ static void compare_row(const plens_table *table, size_t row) {
     size_t prompt = lens_golden_size(table, row, "prompt");
     size_t position = lens_golden_size(table, row, "position");
     size_t layer = lens_golden_size(table, row, "layer");
-    const site *found = &now.sites[prompt][position * now.info.n_layers + layer - 1];
+    const site *found = &now.sites[prompt][position * now.opened.info.n_layers + layer - 1];
     const char *const columns[] = {"entropy", "kl", "few", "even"};
     const float values[] = {found->entropy, found->kl, found->few, found->even};
     CHECK_INT(found->seen, 1);
@@ -94,7 +89,7 @@ static void compare_row(const plens_table *table, size_t row) {
                    lens_golden_cell(table, row, "model"), prompt, position, layer, columns[i],
                    (double)values[i], expected);
     }
-    if (layer == now.info.n_layers)
+    if (layer == now.opened.info.n_layers)
         CHECK(found->kl == 0);
 }
 
@@ -127,13 +122,13 @@ static uint64_t memory_for_two_parts(void) {
     plens_lens lens = all_measures();
     plens_run_options options = {.lens = &lens};
     plens_plan plan;
-    if (plens_run_plan(now.context, now.model, lens_prompts, LENS_PROMPTS, &options, &plan, NULL) !=
-        PLENS_OK)
+    if (plens_run_plan(now.opened.context, now.opened.model, lens_prompts, LENS_PROMPTS, &options,
+                       &plan, NULL) != PLENS_OK)
         return 0;
     for (options.memory = plan.staging_bytes + plan.activation_bytes; options.memory > 1024;
          options.memory -= 1024) {
-        if (plens_run_plan(now.context, now.model, lens_prompts, LENS_PROMPTS, &options, &plan,
-                           NULL) != PLENS_OK)
+        if (plens_run_plan(now.opened.context, now.opened.model, lens_prompts, LENS_PROMPTS,
+                           &options, &plan, NULL) != PLENS_OK)
             return 0;
         if (plan.n_parts == 2)
             return options.memory;
@@ -164,7 +159,8 @@ static void measures_have_the_same_bits_however_run(void) {
             alone.user = (void *)(ptrdiff_t)prompt;
             plens_run_options options = {.lens = &alone};
             memset(now.sites[prompt], 0, sizeof now.sites[prompt]);
-            CHECK_OK(plens_run(now.context, now.model, &lens_prompts[prompt], 1, &options, &error),
+            CHECK_OK(plens_run(now.opened.context, now.opened.model, &lens_prompts[prompt], 1,
+                               &options, &error),
                      error);
         }
         CHECK(memcmp(expected, now.sites, sizeof expected) == 0);
@@ -180,11 +176,12 @@ static void one_layer_alone_has_the_same_measures(void) {
     CHECK_OK(measure(0, &error), error);
     memcpy(expected, now.sites, sizeof expected);
     memset(now.sites, 0, sizeof now.sites);
-    for (size_t layer = now.info.n_layers; layer >= 1; layer--) {
+    for (size_t layer = now.opened.info.n_layers; layer >= 1; layer--) {
         plens_lens lens = all_measures();
         lens.first_layer = lens.last_layer = layer;
         plens_run_options options = {.lens = &lens};
-        CHECK_OK(plens_run(now.context, now.model, lens_prompts, LENS_PROMPTS, &options, &error),
+        CHECK_OK(plens_run(now.opened.context, now.opened.model, lens_prompts, LENS_PROMPTS,
+                           &options, &error),
                  error);
     }
     CHECK(memcmp(expected, now.sites, sizeof expected) == 0);
@@ -197,7 +194,8 @@ static void check_refused(const plens_group *groups, size_t n_groups, const char
     plens_lens lens = {.fn = keep, .groups = groups, .n_groups = n_groups};
     plens_run_options options = {.lens = &lens};
     plens_error error = {PLENS_OK, ""};
-    plens_status status = plens_run(now.context, now.model, lens_prompts, 1, &options, &error);
+    plens_status status =
+        plens_run(now.opened.context, now.opened.model, lens_prompts, 1, &options, &error);
     CHECK_INT(status, PLENS_ERROR_ARGUMENT);
     CHECK_CONTAINS(error.message, part);
 }

@@ -10,29 +10,15 @@
 
 /* ---- memory ---- */
 
-typedef struct counted {
-    faults *state;
-    size_t first, last;
-} counted;
-
-static int count_allocations(void *user, const plens_activations *a) {
-    counted *c = user;
-    (void)a;
-    if (c->first == 0)
-        c->first = c->state->calls;
-    c->last = c->state->calls;
-    return 0;
-}
-
 /* Guards against a pass that allocates: its memory is planned before it begins. */
 static void the_pass_allocates_nothing(void) {
     faults state = {0, 0, 0, 0};
     plens_options with_faults = {.allocator = {faults_reallocate, &state}};
     opened o;
     CHECK_OK(open_all(&o, &with_faults), error);
-    counted c = {&state, 0, 0};
-    plens_hook hooks[] = {{.point = PLENS_EMBED, .fn = count_allocations, .user = &c},
-                          {.point = PLENS_LOGITS, .fn = count_allocations, .user = &c}};
+    faults_looks c = {&state, 0, 0};
+    plens_hook hooks[] = {{.point = PLENS_EMBED, .fn = faults_look, .user = &c},
+                          {.point = PLENS_LOGITS, .fn = faults_look, .user = &c}};
     plens_run_options options = {.hooks = hooks, .n_hooks = 2};
     CHECK_OK(plens_run(o.context, o.model, prompts, N_PROMPTS, &options, &error), error);
     CHECK(c.first > 0);
@@ -42,12 +28,12 @@ static void the_pass_allocates_nothing(void) {
 
 static int count_at_progress(void *user, const plens_progress *at) {
     (void)at;
-    return count_allocations(user, NULL);
+    return faults_look(user, NULL);
 }
 
 static int count_at_lens(void *user, const plens_lens_result *r) {
     (void)r;
-    return count_allocations(user, NULL);
+    return faults_look(user, NULL);
 }
 
 static int keep_always(void *user, const plens_progress *at, uint64_t n_bytes) {
@@ -58,12 +44,12 @@ static int keep_always(void *user, const plens_progress *at, uint64_t n_bytes) {
 static int keep_bytes(void *user, const void *bytes, size_t n_bytes) {
     (void)bytes;
     (void)n_bytes;
-    return count_allocations(user, NULL);
+    return faults_look(user, NULL);
 }
 
 static void keep_end(void *user, int complete) {
     (void)complete;
-    count_allocations(user, NULL);
+    faults_look(user, NULL);
 }
 
 /* Guards against the same where it would hide: between parts, in the lens (targets, top lists, KL)
@@ -74,7 +60,7 @@ static void nor_in_parts_with_a_lens(void) {
     opened o;
     CHECK_OK(open_all(&o, &with_faults), error);
     plens_plan plan = {.n_parts = 1};
-    counted c = {&state, 0, 0};
+    faults_looks c = {&state, 0, 0};
     plens_saver saver = {keep_always, keep_bytes, keep_end, NULL, &c};
     plens_lens lens = {.fn = count_at_lens, .user = &c, .top_k = 3, .kl = 1};
     plens_run_options options = {.lens = &lens,
