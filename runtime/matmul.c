@@ -161,9 +161,13 @@ static size_t row_bytes(const matmul *m) {
     return m->w->n_in * (m->w->dtype == PLENS_F32 ? 4 : 2);
 }
 
-/* Where element (o, k) of w lies. */
+/* How far into w element (o, k) lies. */
+static size_t weight_offset(const matmul *m, size_t o, size_t k) {
+    return o * row_bytes(m) + k * (m->w->dtype == PLENS_F32 ? 4 : 2);
+}
+
 static const char *weight_at(const matmul *m, size_t o, size_t k) {
-    return (const char *)m->w->data + o * row_bytes(m) + k * (m->w->dtype == PLENS_F32 ? 4 : 2);
+    return (const char *)m->w->data + weight_offset(m, o, k);
 }
 
 /* Rows r0.. (n_rows of them) times the panel of outputs o0.. over k in [k0, k0 + n_k). */
@@ -231,9 +235,10 @@ static void ask_for_strip(const matmul *m, size_t o, size_t k0) {
     const plens__product *product = m->x->product;
     size_t n_in = m->x->n_in, at = k0 < n_in ? k0 : 0;
     size_t n_k = smaller(product->k_part, n_in - at);
-    const char *w = weight_at(m, k0 < n_in ? o : o + group_of(product), at);
+    size_t below = weight_offset(m, k0 < n_in ? o : o + group_of(product), at);
     size_t lines = ceil_divide(n_k * row_bytes(m) / n_in, PLENS__LINE);
-    plens__ahead ahead = plens__ahead_begin((uintptr_t)w, row_bytes(m), lines * PLENS__LINE);
+    plens__ahead ahead = plens__ahead_begin((uintptr_t)m->w->data + below, row_bytes(m),
+                                            lines * PLENS__LINE); /* maybe past w's end */
     plens__ahead_ask(&ahead, product->strip * lines);
 }
 
