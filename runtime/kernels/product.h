@@ -78,8 +78,8 @@ typedef struct plens__product {
 
     /* At most DIRECT_ROWS rows, w in BF16, all of k: c [n_rows, n_out] with ldc floats between
      * rows, straight from w [n_out, k] with row_bytes between rows, unaligned; it is transposed in
-     * registers. x is one strip, all of k, and strip is DIRECT_ROWS; or, where strip_block is 0, rows
-     * x_step bytes apart. NULL: not with this one. */
+     * registers. x is one strip, all of k, and strip is DIRECT_ROWS; or, where strip_block is 0,
+     * rows x_step bytes apart. NULL: not with this one. */
     void (*multiply_directly)(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
                               size_t row_bytes, size_t n_out, float *c, size_t ldc);
 } plens__product;
