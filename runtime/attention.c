@@ -73,7 +73,7 @@ static float scale_of(const plens__config *config) {
     return (float)(1.0 / sqrt((double)config->head_dim));
 }
 
-/* A thread's scratch: scores [longest], then K and V of a head. */
+/* A thread's scratch: K and V of a head, [2, longest, head_dim]; then the kernel's. */
 static float *scratch_of(const plens__pass *pass, int thread) {
     return (float *)(void *)(pass->attention + (size_t)thread * pass->attention_bytes);
 }
@@ -85,23 +85,26 @@ static void attend_task(void *arg, size_t item, int thread) {
     const attention *a = arg;
     const plens__pass *pass = a->pass;
     const plens__config *config = &pass->model->config;
-    size_t head_dim = config->head_dim, group = config->n_heads / config->n_kv_heads;
-    size_t kv_head = item % config->n_kv_heads;
+    size_t head_dim = config->head_dim, kv_head = item % config->n_kv_heads;
     const plens__piece *piece = &a->selection->pieces[a->first_piece + item / config->n_kv_heads];
-    float *scores = scratch_of(pass, thread), scale = scale_of(config);
+    float *scratch = scratch_of(pass, thread);
     size_t start = piece_start(a, piece), first = first_key(a, start);
-    head_view view = view_head(pass, piece->branch, first, start + piece->n_rows, kv_head,
-                               scores + pass->batch.size.longest);
-    for (size_t r = 0; r < piece->n_rows; r++) {
-        size_t position = start + r, from = first_key(a, position);
-        const float *k = view.k + (from - first) * view.stride;
-        const float *v = view.v + (from - first) * view.stride;
-        size_t row = (piece->slot - a->slot + r) * config->n_heads + kv_head * group;
-        for (size_t h = 0; h < group; h++)
-            pass->engine->kernels->attend(pass->q + (row + h) * head_dim, k, view.stride, v,
-                                          view.stride, position + 1 - from, head_dim, scale, scores,
-                                          pass->z + (row + h) * head_dim);
-    }
+    float *k = scratch, *v = k + pass->batch.size.longest * head_dim;
+    /* Also where they lie in one branch: rows of all heads are far apart for the caches. */
+    gather_path(pass, piece->branch, first, start + piece->n_rows - first, kv_head * head_dim, k,
+                v);
+    plens__queries queries = {.n_rows = piece->n_rows, .head_dim = head_dim, .window = a->window};
+    queries.n_heads = config->n_heads / config->n_kv_heads;
+    queries.row_stride = config->n_heads * head_dim;
+    size_t at = (piece->slot - a->slot) * queries.row_stride + kv_head * queries.n_heads * head_dim;
+    queries.q = pass->q + at;
+    queries.out = pass->z + at;
+    queries.first = start - first;
+    queries.k = k;
+    queries.v = v;
+    queries.stride = head_dim;
+    queries.scale = scale_of(config);
+    pass->engine->kernels->attend_rows(&queries, v + pass->batch.size.longest * head_dim);
 }
 
 /* ---- step by step, for hooks between the steps ---- */
@@ -122,7 +125,7 @@ static open_item open_at(const attention *a, size_t item, int thread) {
     o.position = piece_start(a, a->piece) + a->first + r;
     o.from = first_key(a, o.position);
     o.view = view_head(pass, a->piece->branch, o.from, o.position + 1, kv_head,
-                       scratch_of(pass, thread) + pass->batch.size.longest);
+                       scratch_of(pass, thread));
     o.head = kv_head * (config->n_heads / config->n_kv_heads);
     o.row = (a->piece->slot - a->slot + a->first + r) * config->n_heads + o.head;
     o.scores = pass->scores + (r * config->n_heads + o.head) * a->n_keys;

@@ -100,8 +100,9 @@ static void carve_chunk(plens__pass *pass, plens__carver *carver) {
     pass->up = plens__carve(carver, rows, config->d_ff * sizeof(float));
     carve_packed(pass, rows, carver);
     carve_hooks(pass, rows, carver);
-    plens__carver attention = {NULL, 0, 0}; /* of one thread: scores, then K and V of a head */
-    plens__carve(&attention, size->longest * (1 + 2 * config->head_dim), sizeof(float));
+    plens__carver attention = {NULL, 0, 0}; /* of one thread: K and V of a head, the kernel's */
+    plens__carve(&attention, 2 * size->longest, config->head_dim * sizeof(float));
+    plens__carve(&attention, PLENS__ATTEND_FLOATS(size->longest, config->head_dim), sizeof(float));
     pass->attention_bytes = attention.used;
     pass->attention = plens__carve(carver, (size_t)pass->engine->n_threads, pass->attention_bytes);
 }

@@ -110,6 +110,13 @@ INLINE float tree(vec v) {
     return _mm_cvtss_f32(_mm_add_ss(two, _mm_shuffle_ps(two, two, 1)));
 }
 
+INLINE float largest(vec v) {
+    __m256 eight = _mm256_max_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 four = _mm_max_ps(_mm256_castps256_ps128(eight), _mm256_extractf128_ps(eight, 1));
+    __m128 two = _mm_max_ps(four, _mm_movehl_ps(four, four));
+    return _mm_cvtss_f32(_mm_max_ss(two, _mm_shuffle_ps(two, two, 1)));
+}
+
 /* Each step adds the halves of two vectors and keeps both sums in one: + 8, + 4, + 2, + 1. */
 INLINE vec tree_each(const vec v[16]) {
     vec s[8];
@@ -225,10 +232,17 @@ INLINE vec widen_f16(const void *p) {
 
 #include "runtime/kernels/vector_widened.h"
 
+INLINE lanes times_lanes(lanes a, lanes b) {
+    return _mm512_mul_ps(a, b);
+}
+
+#define ATTEND_STRIP 4
+#include "runtime/kernels/vector_attention.h"
+
 static const plens__kernels table = {
-    PLENS_ISA_AVX512, rms_norm,     rope,    attend,     attend_scores, attend_softmax,
-    attend_values,    silu_mul,     silu,    multiply,   add,           vocab_sums,
-    count_greater,    find_greater, exp_all, dot_double,
+    PLENS_ISA_AVX512, rms_norm,      rope,         attend,  attend_rows, attend_scores,
+    attend_softmax,   attend_values, silu_mul,     silu,    multiply,    add,
+    vocab_sums,       count_greater, find_greater, exp_all, dot_double,
 };
 
 static const plens__product f32 = {

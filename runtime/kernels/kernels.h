@@ -28,6 +28,25 @@ typedef struct plens__vocab_sums {
     double sum, weighted;
 } plens__vocab_sums;
 
+/* Queries of consecutive positions, of heads that share their keys and values. That of row r and
+ * head h is at q + r * row_stride + h * head_dim, its result likewise at out. Row r is position
+ * first + r and attends to keys [0, first + r]; where window > 0, only to the last `window` of
+ * them. Row j of k is at k + j * stride, of v at v + j * stride. */
+typedef struct plens__queries {
+    const float *q;
+    float *out;
+    size_t n_rows, n_heads, row_stride;
+    size_t first, window;
+    const float *k, *v;
+    size_t stride, head_dim;
+    float scale;
+} plens__queries;
+
+/* Floats of scratch for n_keys = first + n_rows of them: keys packed in panels, and a block's
+ * scores. Enough for every instruction set. */
+#define PLENS__ATTEND_KEYS(n_keys)             ((n_keys) + 64)
+#define PLENS__ATTEND_FLOATS(n_keys, head_dim) (PLENS__ATTEND_KEYS(n_keys) * ((head_dim) + 16))
+
 typedef struct plens__kernels {
     plens_isa isa;
 
@@ -48,6 +67,9 @@ typedef struct plens__kernels {
      * v at v + j * ldv. scores [n] is scratch and holds p afterwards. */
     void (*attend)(const float *q, const float *k, size_t ldk, const float *v, size_t ldv, size_t n,
                    size_t head_dim, float scale, float *scores, float *out);
+
+    /* The same for each of many queries over the keys that it attends to, all from `scratch`. */
+    void (*attend_rows)(const plens__queries *queries, float *scratch);
 
     /* The three steps of attend one by one, with its bits, for hooks that reach between them. */
     void (*attend_scores)(const float *q, const float *k, size_t ldk, size_t n, size_t head_dim,

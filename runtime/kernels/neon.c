@@ -171,6 +171,10 @@ INLINE float tree(vec v) {
     return vpadds_f32(two);
 }
 
+INLINE float largest(vec v) {
+    return vmaxvq_f32(vmaxq_f32(vmaxq_f32(v.part[0], v.part[2]), vmaxq_f32(v.part[1], v.part[3])));
+}
+
 /* The steps + 2 and + 1 of four trees at once. */
 INLINE vec tree_each(const vec v[16]) {
     vec sums;
@@ -473,10 +477,17 @@ INLINE vec widen_f16(const void *p) {
 
 /* ---- Tables ---------------------------------------------------------------------------------- */
 
+INLINE lanes times_lanes(lanes a, lanes b) {
+    return vmulq_f32(a, b);
+}
+
+#define ATTEND_STRIP 4
+#include "runtime/kernels/vector_attention.h"
+
 static const plens__kernels table = {
-    PLENS_ISA_NEON, rms_norm,     rope,    attend,     attend_scores, attend_softmax,
-    attend_values,  silu_mul,     silu,    multiply,   add,           vocab_sums,
-    count_greater,  find_greater, exp_all, dot_double,
+    PLENS_ISA_NEON, rms_norm,      rope,         attend,  attend_rows, attend_scores,
+    attend_softmax, attend_values, silu_mul,     silu,    multiply,    add,
+    vocab_sums,     count_greater, find_greater, exp_all, dot_double,
 };
 
 /* Panels of 24 KiB stay in the first cache while the item's rows go by. */

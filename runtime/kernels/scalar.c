@@ -6,6 +6,7 @@
 
 #include "runtime/kernels/exp.h"
 #include "runtime/kernels/flushed.h"
+#include "runtime/kernels/attend_each.h"
 #include "runtime/kernels/kernels.h"
 #include "runtime/kernels/product.h"
 #include "runtime/widen.h"
@@ -266,6 +267,10 @@ static void attend(const float *q, const float *k, size_t ldk, const float *v, s
     attend_values(scores, v, ldv, n, head_dim, out);
 }
 
+static void attend_rows(const plens__queries *queries, float *scratch) {
+    plens__attend_each(queries, attend, scratch);
+}
+
 static float silu_of(float x) {
     return x / (1.0f + exponential(-x));
 }
@@ -345,7 +350,7 @@ static double dot_double(const float *a, const float *b, size_t n) {
 }
 
 const plens__kernels plens__kernels_scalar = {
-    PLENS_ISA_SCALAR, rms_norm,     rope,    attend,     attend_scores, attend_softmax,
-    attend_values,    silu_mul,     silu,    multiply,   add,           vocab_sums,
-    count_greater,    find_greater, exp_all, dot_double,
+    PLENS_ISA_SCALAR, rms_norm,      rope,         attend,  attend_rows, attend_scores,
+    attend_softmax,   attend_values, silu_mul,     silu,    multiply,    add,
+    vocab_sums,       count_greater, find_greater, exp_all, dot_double,
 };

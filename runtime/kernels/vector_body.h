@@ -15,6 +15,7 @@
  *     where_positive(a, b)           a > 0 ? b : 0
  *     scale_by(p, t)                 (p 2^a) 2^b by the low bits of t, see exp.h
  *     tree(v), tree_double(v)        the lane sum's tree
+ *     largest(v)                     the largest lane; none is a NaN
  *     tree_each(v)                   lane i of the result is tree(v[i]), i < 16
  *     no_doubles()                   16 times +0
  *     plus_double(d, a)              d + a;  plus_product(d, a, b): d + a b, a b exact
@@ -117,14 +118,6 @@ KERNEL void add(float *x, const float *y, size_t n) {
 
 /* ---- Attention ----------------------------------------------------------------------------- */
 
-INLINE float largest_lane(vec v) {
-    float lane[PLENS__LANES], max = -INFINITY;
-    store(lane, v);
-    for (size_t i = 0; i < PLENS__LANES; i++)
-        max = lane[i] > max ? lane[i] : max;
-    return max;
-}
-
 /* scores_j = (q . k_j) * scale for j < n; returns the largest. */
 INLINE float attention_scores(const float *q, const float *k, size_t ldk, size_t n, size_t head_dim,
                               float scale, float *scores) {
@@ -137,7 +130,7 @@ INLINE float attention_scores(const float *q, const float *k, size_t ldk, size_t
         store_next(scores + j, count, times(tree_each(sums), all(scale)));
         max = larger(load_next(scores + j, count, -INFINITY), max);
     }
-    return largest_lane(max);
+    return largest(max);
 }
 
 INLINE void softmax(float *scores, size_t n, float max) {
@@ -193,7 +186,7 @@ KERNEL void attend_softmax(float *scores, size_t n) {
     vec max = all(-INFINITY);
     for (size_t j = 0; j < n; j += PLENS__LANES)
         max = larger(load_next(scores + j, n - j, -INFINITY), max);
-    softmax(scores, n, largest_lane(max));
+    softmax(scores, n, largest(max));
 }
 
 KERNEL void attend_values(const float *p, const float *v, size_t ldv, size_t n, size_t head_dim,
@@ -212,7 +205,7 @@ KERNEL void vocab_sums(const float *x, size_t n, plens__vocab_sums *sums) {
         vec known = load_next(x + i, n - i, 0);
         not_finite |= unordered(minus(known, known)); /* inf - inf */
     }
-    float m = largest_lane(max);
+    float m = largest(max);
     vecd sum = no_doubles(), weighted = no_doubles();
     for (size_t i = 0; i < n && not_finite == 0; i += PLENS__LANES) {
         vec below = minus(load_next(x + i, n - i, -INFINITY), all(m));
