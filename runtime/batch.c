@@ -37,13 +37,28 @@ static size_t shared_depth(const plens__leaf *leaves, size_t i, int first, int s
     return first || !share ? 0 : common_prefix(&leaves[i - 1], &leaves[i]);
 }
 
+size_t plens__pairs_between(size_t first, size_t end, size_t window) {
+    size_t grow = end; /* positions below it see all keys up to their own, later ones a window */
+    if (window > 0 && window < end)
+        grow = window > first ? window : first;
+    return (grow * (grow + 1) - first * (first + 1)) / 2 + (end - grow) * window;
+}
+
+static void add_pairs(plens__pairs *pairs, size_t first, size_t end, size_t window) {
+    if (first == end)
+        return;
+    pairs->all += plens__pairs_between(first, end, window);
+    pairs->ends += plens__pairs_between(end - 1, end, window);
+}
+
 void plens__batch_size_add(plens__batch_size *size, const plens__leaf *leaves, size_t i, int first,
                            size_t n_targets, int share) {
     size_t n = leaves[i].n_ids, depth = shared_depth(leaves, i, first, share);
     size->n_prompts++;
     size->n_tokens += n;
     size->n_rows += n - depth;
-    size->n_pairs += (n * (n + 1) - depth * (depth + 1)) / 2;
+    add_pairs(&size->full, depth, n, 0);
+    add_pairs(&size->windowed, depth, n, size->window);
     size->n_branches += depth < n;
     size->n_ends += depth < n;
     size->n_targets += n_targets;

@@ -48,11 +48,20 @@ typedef struct plens__selection {
     size_t n_pieces;
 } plens__selection;
 
-/* How large a batch is: enough to plan its memory. */
+/* (query, key) pairs of a block's attention: of all rows, and of the prompts' last rows alone. */
+typedef struct plens__pairs {
+    size_t all, ends;
+} plens__pairs;
+
+/* Those of positions [first, end) of one prompt, of the keys each sees (window: 0, all before). */
+size_t plens__pairs_between(size_t first, size_t end, size_t window);
+
+/* How large a batch is: enough to plan its memory and time. */
 typedef struct plens__batch_size {
+    size_t window; /* of the model's blocks that have one; set before the first prompt is added */
     size_t n_prompts, n_rows, n_branches, n_ends;
     size_t n_tokens;                 /* of all prompts: what n_rows would be without sharing */
-    size_t n_pairs;                  /* (query, key) pairs of full attention */
+    plens__pairs full, windowed;     /* of blocks without a window, and with one */
     size_t longest;                  /* positions */
     size_t n_targets, n_targets_all; /* of all prompts; and each counted once a position */
 } plens__batch_size;

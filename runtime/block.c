@@ -3,6 +3,7 @@
 #include "runtime/fp.h"
 
 #include "runtime/attention.h"
+#include "runtime/work.h"
 
 #include <string.h>
 
@@ -257,12 +258,15 @@ static void finish_rows(sweep *s) {
         move_rows(s, 1);
 }
 
-/* Multiply-adds of one row in K and V, and in the rest of a block (attention's pairs aside). */
-static double row_work(const plens__config *config, int rest) {
-    double d = (double)config->d_model, head = (double)config->head_dim;
-    if (!rest)
-        return 2 * d * (double)config->n_kv_heads * head;
-    return 2 * d * (double)config->n_heads * head + 3 * d * (double)config->d_ff;
+/* Multiply-adds of attention of the sweep's rows. */
+static double attention_work(const sweep *s) {
+    const plens__config *config = &s->pass->model->config;
+    size_t n_pairs = 0;
+    for (size_t i = 0; i < s->n; i++) {
+        size_t position = s->selection->served[s->slot + i].position;
+        n_pairs += plens__pairs_between(position, position + 1, config->windows[s->layer - 1]);
+    }
+    return plens__pairs_work(config, n_pairs);
 }
 
 plens_status plens__pass_block(plens__pass *pass, const plens__block *block, size_t layer,
@@ -276,7 +280,7 @@ plens_status plens__pass_block(plens__pass *pass, const plens__block *block, siz
         s.n = smaller(PLENS__CHUNK_ROWS, s.selection->count - s.slot);
         keys_and_values(&s);
         if (s.status == PLENS_OK)
-            s.status = plens__pass_progress(pass, (double)s.n * row_work(config, 0), error);
+            s.status = plens__pass_progress(pass, (double)s.n * plens__kv_work(config), error);
         if (s.status != PLENS_OK)
             return s.status;
     }
@@ -284,9 +288,9 @@ plens_status plens__pass_block(plens__pass *pass, const plens__block *block, siz
     for (s.slot = 0; s.slot < s.selection->count; s.slot += s.n) {
         s.n = smaller(PLENS__CHUNK_ROWS, s.selection->count - s.slot);
         finish_rows(&s);
-        double work = row_work(config, 1) + plens__head_out_work(pass, layer);
+        double work = plens__rest_work(config) + plens__head_out_work(pass, layer);
         if (s.status == PLENS_OK)
-            s.status = plens__pass_progress(pass, (double)s.n * work, error);
+            s.status = plens__pass_progress(pass, (double)s.n * work + attention_work(&s), error);
         if (s.status != PLENS_OK)
             return s.status;
     }

@@ -1,6 +1,7 @@
 #include "runtime/fp.h"
 
 #include "runtime/plan.h"
+#include "runtime/work.h"
 
 #include <string.h>
 
@@ -162,6 +163,12 @@ static void note_bytes(plens__plan *plan, size_t bytes) {
     plan->largest = plan->n_parts - 1;
 }
 
+static plens__part part_from(const plens__pass *pass, size_t first) {
+    plens__part part = {.first = first};
+    part.size.window = plens__window(&pass->model->config);
+    return part;
+}
+
 /* Makes the part in which a saved run stood the first one. */
 static int cut_as_before(const plens__pass *pass, uint64_t memory, const plens_prompt *prompts,
                          const plens__standing *standing, plens__plan *plan) {
@@ -169,8 +176,7 @@ static int cut_as_before(const plens__pass *pass, uint64_t memory, const plens_p
     size_t bytes;
     if (standing->layer == 0 || standing->count == 0 || standing->as_they_come != (pass->held > 0))
         return 0;
-    memset(part, 0, sizeof *part);
-    part->first = standing->first;
+    *part = part_from(pass, standing->first);
     for (size_t i = part->first; i < part->first + standing->count; i++)
         plens__batch_size_add(&part->size, plan->leaves, i, i == part->first,
                               prompts[plan->leaves[i].prompt].n_targets,
@@ -203,8 +209,7 @@ static plens_status cut_parts(const plens__pass *pass, uint64_t memory, const pl
             }
         }
         last = &plan->parts[plan->n_parts++];
-        memset(last, 0, sizeof *last);
-        last->first = i;
+        *last = part_from(pass, i);
         plens__batch_size_add(&last->size, plan->leaves, i, 1, n_targets, share);
         if (!fits(pass, prompts, &last->size, memory, &bytes))
             return plens__fail(error, PLENS_ERROR_MEMORY,
@@ -314,57 +319,4 @@ plens_status plens__plan_make(const plens__pass *pass, uint64_t memory, const pl
     if (status != PLENS_OK)
         plens__plan_free(plan);
     return status;
-}
-
-/* How often a part unembeds early layers. */
-static size_t unembeddings(const plens__pass *pass) {
-    size_t n_early = plens__lens_early(pass->options->lens, &pass->model->config);
-    return pass->held == 0 ? n_early > 0 : (n_early + pass->held - 1) / pass->held;
-}
-
-uint64_t plens__part_reads(const plens__pass *pass, const plens__batch_size *size) {
-    const plens__tensor *embed = pass->model->layout.embed;
-    const plens_lens *lens = pass->options->lens;
-    size_t n_layers = pass->model->config.n_layers, from, to;
-    uint64_t unembed = pass->model->layout.unembed->n_bytes;
-    uint64_t rows = embed->n_bytes / embed->shape[0] * size->n_rows;
-    uint64_t bytes = plens__weights_block_bytes(pass->model) + rows;
-    if (pass->held > 0) {
-        plens__layer_range(lens->first_layer, lens->last_layer, n_layers, &from, &to);
-        to = to < n_layers ? to : n_layers - 1;
-        bytes += plens__weights_block_bytes(pass->model) / n_layers * to + rows;
-    }
-    bytes += lens != NULL ? (1 + unembeddings(pass)) * unembed : 0;
-    return bytes + (plens__pass_wants(pass->options, PLENS_LOGITS, 0) ? unembed : 0);
-}
-
-/* Multiply-adds of a part, as the steps report them to plens__pass_progress. */
-double plens__part_work(const plens__pass *pass, const plens__batch_size *size) {
-    const plens__config *config = &pass->model->config;
-    double d = (double)config->d_model, head = (double)config->head_dim;
-    double unembed = d * (double)config->vocab_size, layers = (double)config->n_layers;
-    int all = plens__plan_needs_all_rows(pass->options, config->n_layers);
-    double rows = (double)size->n_rows, finished = all ? rows : (double)size->n_ends;
-    double kv = 2 * d * (double)config->n_kv_heads * head;
-    double rest = 2 * d * (double)config->n_heads * head + 3 * d * (double)config->d_ff;
-    double work = rows * (layers * kv + (layers - 1) * rest) + finished * rest;
-    for (size_t layer = 1; layer <= config->n_layers; layer++)
-        work += (layer < config->n_layers ? rows : finished) * plens__head_out_work(pass, layer);
-    if (plens__pass_wants(pass->options, PLENS_LOGITS, 0))
-        work += finished * unembed;
-    if (pass->options->lens != NULL) {
-        int every = pass->options->lens->positions == PLENS_POSITIONS_ALL;
-        double lens_rows = every ? rows : (double)size->n_ends;
-        double sites = lens_rows * (double)(plens__lens_early(pass->options->lens, config) + 1);
-        sites += pass->options->lens->kl ? lens_rows * (double)unembeddings(pass) : 0;
-        work += sites * unembed;
-        if (pass->held > 0) {
-            size_t from, to;
-            plens__layer_range(pass->options->lens->first_layer, pass->options->lens->last_layer,
-                               config->n_layers, &from, &to);
-            to = to < config->n_layers ? to : config->n_layers - 1;
-            work += rows * (double)to * (kv + rest);
-        }
-    }
-    return work;
 }

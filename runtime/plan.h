@@ -36,12 +36,6 @@ void plens__plan_free(plens__plan *plan);
 void plens__plan_carve(plens__pass *pass, const plens_prompt *prompts,
                        const plens__batch_size *size, plens__carver *carver);
 
-/* What a part reads of the checkpoint, in bytes. */
-uint64_t plens__part_reads(const plens__pass *pass, const plens__batch_size *size);
-
-/* Multiply-adds of a part, as its steps report them to plens__pass_progress. */
-double plens__part_work(const plens__pass *pass, const plens__batch_size *size);
-
 /* 1 if something looks at all positions after the last block, not only at the prompts' ends. */
 int plens__plan_needs_all_rows(const plens_run_options *options, size_t n_layers);
 

@@ -7,6 +7,7 @@
 #include "runtime/huge_pages.h"
 #include "runtime/plan.h"
 #include "runtime/rotary.h"
+#include "runtime/work.h"
 
 /* ---- what the caller asks for ---- */
 
@@ -191,7 +192,7 @@ static plens_status run_part(plens__pass *pass, const caller *c, plens__leaf *le
 /* What a saved run has done already counts as done. */
 static void count_work(plens__pass *pass, const plens__plan *plan, const plens__standing *standing,
                        const plens_prompt *prompts) {
-    plens__batch_size done = {0};
+    plens__batch_size done = {.window = plens__window(&pass->model->config)};
     for (size_t i = 0; i < standing->first; i++)
         plens__batch_size_add(&done, plan->leaves, i, i == 0,
                               prompts[plan->leaves[i].prompt].n_targets,

@@ -8,13 +8,14 @@
 #include "runtime/engine.h"
 #include "runtime/trial.h"
 
-enum { DEPTH = 37, WIDTH = 75, KEYS = 21 };
+enum { DEPTH = 37, WIDTH = 75, KEYS = 21, QUERIES = 6 };
 
 /* ---- Rows ---- */
 
 /* What one set of kernels makes of the fixed problem. */
 typedef struct results {
     float normed[WIDTH], rotated[WIDTH], scores[KEYS], attended[DEPTH];
+    float many[QUERIES * DEPTH];
     float mixed[WIDTH], sum[WIDTH], exponential[WIDTH];
     plens__vocab_sums vocab;
     double dot;
@@ -29,6 +30,19 @@ static void fill(float *values, size_t n, uint64_t seed, float limit) {
     }
 }
 
+static void attend_many(const plens__kernels *kernels, const float *keys, const float *values,
+                        float *out) {
+    float q[QUERIES * DEPTH], scratch[PLENS__ATTEND_FLOATS(KEYS, DEPTH)];
+    fill(q, QUERIES * DEPTH, 8, 100.0f);
+    plens__queries queries = {.q = q, .out = out, .k = keys, .v = values, .scale = 0.7f};
+    queries.n_rows = QUERIES;
+    queries.n_heads = 1;
+    queries.row_stride = queries.stride = queries.head_dim = DEPTH;
+    queries.first = KEYS - QUERIES;
+    queries.window = KEYS - QUERIES / 2;
+    kernels->attend_rows(&queries, scratch);
+}
+
 static void run_rows(const plens__kernels *kernels, results *out) {
     float x[WIDTH], y[WIDTH], keys[KEYS * DEPTH], values[KEYS * DEPTH];
     fill(x, WIDTH, 3, 100.0f);
@@ -39,6 +53,7 @@ static void run_rows(const plens__kernels *kernels, results *out) {
     memcpy(out->rotated, x, sizeof out->rotated);
     kernels->rope(out->rotated, y, y + DEPTH, WIDTH / 2);
     kernels->attend(x, keys, DEPTH, values, DEPTH, KEYS, DEPTH, 0.7f, out->scores, out->attended);
+    attend_many(kernels, keys, values, out->many);
     kernels->silu_mul(x, y, WIDTH, out->mixed);
     memcpy(out->sum, x, sizeof out->sum);
     kernels->add(out->sum, y, WIDTH);
@@ -65,9 +80,9 @@ static int same(const float *a, const float *b, size_t n) {
 static int same_results(const results *a, const results *b) {
     return same(a->normed, b->normed, WIDTH) && same(a->rotated, b->rotated, WIDTH) &&
            same(a->scores, b->scores, KEYS) && same(a->attended, b->attended, DEPTH) &&
-           same(a->mixed, b->mixed, WIDTH) && same(a->sum, b->sum, WIDTH) &&
-           same(a->exponential, b->exponential, WIDTH) && same(&a->vocab.max, &b->vocab.max, 1) &&
-           a->vocab.finite == b->vocab.finite &&
+           same(a->many, b->many, QUERIES * DEPTH) && same(a->mixed, b->mixed, WIDTH) &&
+           same(a->sum, b->sum, WIDTH) && same(a->exponential, b->exponential, WIDTH) &&
+           same(&a->vocab.max, &b->vocab.max, 1) && a->vocab.finite == b->vocab.finite &&
            memcmp(&a->vocab.sum, &b->vocab.sum, sizeof a->vocab.sum) == 0 &&
            memcmp(&a->vocab.weighted, &b->vocab.weighted, sizeof a->vocab.weighted) == 0 &&
            memcmp(&a->dot, &b->dot, sizeof a->dot) == 0 && a->greater == b->greater &&

@@ -98,7 +98,7 @@ int plens__test_compare(plens__test *test, const char *what, size_t from) {
 
 /* What the definition gives on all tests of a role, recorded on x86-64 and AArch64: nothing else
  * could tell a compiler that breaks it. They change with the tests. */
-static const uint64_t recorded[PLENS__N_ROLES] = {0x2e0abd784f51fbe7u, 0xe00cd693e4bbfda5u,
+static const uint64_t recorded[PLENS__N_ROLES] = {0x1d7b1842eba4fd3cu, 0xe00cd693e4bbfda5u,
                                                   0x5b740ec205d6346fu, 0x7bf4ac74d7dd275du};
 
 typedef struct job {

@@ -6,7 +6,11 @@
 
 #include "runtime/selftest.h"
 
-enum { FROM = 21 }; /* where results begin: at no boundary of a register */
+enum {
+    FROM = 21, /* where results begin: at no boundary of a register */
+    KEYS = 100,
+    HEAD = 40 /* attend of many: at most */
+};
 
 /* ---- Every kernel, called for `n` ---------------------------------------------------------- */
 
@@ -79,6 +83,21 @@ static void attend_in_steps(const plens__kernels *kernels, size_t n, const float
     kernels->attend_values(out, a + 150, s.width + 2, s.n, s.width, out + s.n);
 }
 
+/* Rows and heads of any number over up to some hundred keys, with a window or without. */
+static void attend_rows(const plens__kernels *kernels, size_t n, const float *a, const float *b,
+                        float *out) {
+    float scratch[PLENS__ATTEND_FLOATS(KEYS, HEAD)];
+    plens__queries queries = {.q = a, .out = out, .k = b, .v = b + 7, .scale = 0.37f};
+    queries.n_rows = 1 + n % 21;
+    queries.n_heads = 1 + n / 3 % 4;
+    queries.head_dim = n % 2 == 0 ? HEAD : 1 + n * 7 % HEAD;
+    queries.row_stride = queries.n_heads * queries.head_dim + n % 3;
+    queries.first = n * 5 % (KEYS - queries.n_rows);
+    queries.window = n % 5 == 0 ? 0 : 1 + n * 11 % KEYS;
+    queries.stride = queries.head_dim + n % 4;
+    kernels->attend_rows(&queries, scratch);
+}
+
 static void vocab_sums(const plens__kernels *kernels, size_t n, const float *a, const float *b,
                        float *out) {
     plens__vocab_sums sums;
@@ -121,6 +140,7 @@ static const struct {
     {"exp", exponential},
     {"attend", attend},
     {"attend, its steps", attend_in_steps},
+    {"attend of many", attend_rows},
     {"vocab_sums", vocab_sums},
     {"count_greater and find_greater", greater},
     {"dot_double", dot_double},

@@ -12,10 +12,10 @@
 #include "runtime/kernels/attend_each.h"
 
 enum {
-    ATTEND_BLOCK = 16,  /* queries whose scores are kept together */
-    ATTEND_COLUMNS = 4, /* registers of values in a tile */
+    ATTEND_BLOCK = 16,   /* queries whose scores are kept together */
+    ATTEND_COLUMNS = 4,  /* registers of values in a tile */
     ATTEND_VALUES = 128, /* keys whose values serve a whole block while they are near */
-    ATTEND_APART = 16,  /* floats more between rows of scores, lest they fall on one cache set */
+    ATTEND_APART = 16,   /* floats more between rows of scores, lest they fall on one cache set */
 };
 
 /* Queries `stride` floats apart: the first one attends to keys [.., end), each further one to

@@ -29,7 +29,7 @@ static unsigned next_random(unsigned *state) {
     return *state >> 16;
 }
 
-enum { NONE_OWN = 0, SOME_OWN = 1 };
+enum { NONE_OWN = 0, SOME_OWN = 1, WINDOW = 17 };
 
 /* n prompts over few tokens, so that many share prefixes, are prefixes of others, or are equal;
  * with SOME_OWN half of them do not share their last positions. */
@@ -44,7 +44,7 @@ static void make_batch(made *m, size_t n, unsigned seed, int share, int own) {
         m->own[i] = m->leaves[i].own;
     }
     plens__leaves_sort(m->leaves, n);
-    plens__batch_size size = {0};
+    plens__batch_size size = {.window = WINDOW};
     for (size_t i = 0; i < n; i++)
         plens__batch_size_add(&size, m->leaves, i, i == 0, 1, share);
     plens__carver measure = {NULL, 0, 0};
@@ -104,6 +104,37 @@ static void paths_spell_the_prompts(void) {
             }
             CHECK_INT(m.batch.ends.rows[leaf->end], last);
         }
+        plens__free(&allocator, m.base);
+    }
+}
+
+/* The keys that a position sees, one by one. */
+static size_t keys_of(size_t position, size_t window) {
+    size_t count = 0;
+    for (size_t key = 0; key <= position; key++)
+        count += window == 0 || key + window > position;
+    return count;
+}
+
+/* Guards against plans, and times left, that count the attention of long prompts wrong. */
+static void pairs_are_counted(void) {
+    for (unsigned seed = 1; seed < 30; seed++) {
+        made m;
+        make_batch(&m, MOST, seed, seed % 2, seed % 4 < 2);
+        const plens__batch_size *size = &m.batch.size;
+        size_t full = 0, near = 0, full_ends = 0, near_ends = 0;
+        for (size_t r = 0; r < size->n_rows; r++) {
+            full += keys_of(m.batch.all.served[r].position, 0);
+            near += keys_of(m.batch.all.served[r].position, WINDOW);
+        }
+        for (size_t e = 0; e < size->n_ends; e++) {
+            full_ends += keys_of(m.batch.ends.served[e].position, 0);
+            near_ends += keys_of(m.batch.ends.served[e].position, WINDOW);
+        }
+        CHECK_INT(size->full.all, full);
+        CHECK_INT(size->windowed.all, near);
+        CHECK_INT(size->full.ends, full_ends);
+        CHECK_INT(size->windowed.ends, near_ends);
         plens__free(&allocator, m.base);
     }
 }
@@ -176,6 +207,7 @@ static void without_sharing_every_token_is_a_row(void) {
 int main(void) {
     RUN(rows_are_the_distinct_prefixes);
     RUN(paths_spell_the_prompts);
+    RUN(pairs_are_counted);
     RUN(rows_name_the_prompts_they_serve);
     RUN(pieces_cover_every_row_once);
     RUN(without_sharing_every_token_is_a_row);

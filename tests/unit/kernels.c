@@ -3,6 +3,7 @@
  * them whole finds a byte too many as well as a wrong one. */
 #include "sets.h"
 
+#include "runtime/trial.h"
 #include "runtime/widen.h"
 
 enum { FIELD = 4096, MARGIN = 21 };
@@ -235,6 +236,44 @@ static void the_steps_of_attention_have_its_bits(void) {
     }
 }
 
+/* Rows, heads and keys of any number, with a window or without; q and out have room for them. */
+static plens__queries random_queries(const float *q, const float *keys, size_t n_keys) {
+    plens__queries a = {.q = q, .k = keys, .v = keys + 9, .scale = 0.37f};
+    a.head_dim = test_below(2) ? 64 : 1 + test_below(90);
+    a.n_rows = 1 + test_below(test_below(3) ? 40 : 3);
+    a.n_heads = 1 + test_below(4);
+    a.row_stride = a.n_heads * a.head_dim + test_below(4);
+    a.stride = a.head_dim + test_below(4);
+    a.first = test_below(n_keys - a.n_rows);
+    a.window = test_below(2) ? 0 : 1 + test_below(test_below(2) ? 6 : n_keys);
+    return a;
+}
+
+/* A key beyond a query's own position, or before its window; the edges of panels, strips, blocks.
+ */
+static void attention_of_many_has_the_definitions_bits(void) {
+    enum { N_KEYS = 300, MOST = 40 * (4 * 90 + 3) };
+    static float q[MOST], keys[N_KEYS * 94], scratch[PLENS__ATTEND_FLOATS(N_KEYS, 90)];
+    static float expected[MOST + 1], found[MOST + 1];
+    FOR_EACH_SET(set, s)
+    for (int round = 0; round < 400; round++) {
+        test_kind kind = (test_kind)(round % 8 == 7 ? ANY_BITS : round % 8 == 6 ? TINY : PLAIN);
+        test_fill(q, MOST, kind);
+        test_fill(keys, N_KEYS * 94, kind);
+        for (size_t i = 0; i <= MOST; i++)
+            expected[i] = found[i] = 7;
+        plens__queries a = random_queries(q, keys, N_KEYS);
+        a.out = expected;
+        plens__kernels_scalar.attend_rows(&a, scratch);
+        a.out = found;
+        set->attend_rows(&a, scratch);
+        size_t at = plens__trial_difference(expected, found, MOST + 1);
+        CHECK_THAT(
+            at > MOST, "%s: %zu rows, %zu heads of %zu from %zu, window %zu: element %zu differs",
+            plens_isa_name(set->isa), a.n_rows, a.n_heads, a.head_dim, a.first, a.window, at);
+    }
+}
+
 /* ---- Vocabulary ------------------------------------------------------------------------------ */
 
 static int same_sums(const plens__vocab_sums *a, const plens__vocab_sums *b) {
@@ -306,6 +345,7 @@ int main(void) {
     RUN(rows_have_the_definitions_bits);
     RUN(attention_has_the_definitions_bits);
     RUN(the_steps_of_attention_have_its_bits);
+    RUN(attention_of_many_has_the_definitions_bits);
     RUN(vocabulary_sums_have_the_definitions_bits);
     RUN(dot_has_the_definitions_bits);
     RUN(counting_and_finding_agree);
