@@ -95,6 +95,10 @@ $(BUILD)/bench/kernels: $(call objects,bench/kernels.c bench/peak.c) $(BUILD)/li
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+$(BUILD)/bench/attention: $(call objects,bench/attention.c bench/peak.c) $(BUILD)/libplens.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # Tokenizers: $(BUILD)/bench/tokenizer DIR
 $(BUILD)/bench/tokenizer: $(call objects,bench/tokenizer.c) $(BUILD)/libplens.a
 	@mkdir -p $(@D)
@@ -116,7 +120,7 @@ $(BUILD)/bench/measure: $(call objects,bench/measure.c)
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(LDFLAGS) -o $@ $^
 
-bench: $(BUILD)/bench/kernels $(BUILD)/bench/tokenizer $(BUILD)/bench/make_checkpoint
+bench: $(BUILD)/bench/kernels $(BUILD)/bench/attention $(BUILD)/bench/tokenizer $(BUILD)/bench/make_checkpoint
 	@BUILD=$(BUILD) sh bench/kernels.sh
 
 # Everything under AddressSanitizer and UndefinedBehaviorSanitizer.

@@ -19,6 +19,7 @@ for t in 1 "$threads"; do
         echo "no AVX2 here"
     [ "$t" = "$threads" ] && break
 done
+"$BUILD/bench/attention"
 if has torch; then
     "$PYTHON" "$here/torch_linear.py" --threads "$threads" --rows "$rows" --out "$out"
 else
