@@ -11,19 +11,8 @@
 #include "bench/peak.h"
 #include "runtime/fpstate.h"
 
-static void *reallocate(void *user, void *old, size_t old_size, size_t new_size) {
-    (void)user, (void)old_size;
-    if (new_size == 0) {
-        free(old);
-        return NULL;
-    }
-    return realloc(old, new_size);
-}
-
-static const plens_allocator allocator = {reallocate, NULL};
-
 static float *floats(size_t n) {
-    float *values = plens__alloc(&allocator, n * sizeof *values);
+    float *values = plens__alloc(&bench_allocator, n * sizeof *values);
     if (values == NULL) {
         fprintf(stderr, "no memory\n");
         exit(1);
@@ -64,7 +53,7 @@ static double rate(const plens__kernels *kernels, size_t n_keys, size_t n_rows, 
     }
     float *all[] = {q, out, k, v, a.scratch};
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
-        plens__free(&allocator, all[i]);
+        plens__free(&bench_allocator, all[i]);
     return 4 * pairs * (double)head_dim / best;
 }
 
@@ -76,7 +65,7 @@ int main(int argc, char **argv) {
             options.isa_limit = (plens_isa)isa;
     plens__engine engine;
     plens_error error;
-    if (plens__engine_open(&allocator, &options, &engine, &error) != PLENS_OK) {
+    if (plens__engine_open(&bench_allocator, &options, &engine, &error) != PLENS_OK) {
         fprintf(stderr, "%s\n", error.message);
         return 1;
     }

@@ -17,20 +17,9 @@
 #include "runtime/huge_pages.h"
 #include "runtime/matmul.h"
 
-static void *reallocate(void *user, void *old, size_t old_size, size_t new_size) {
-    (void)user, (void)old_size;
-    if (new_size == 0) {
-        free(old);
-        return NULL;
-    }
-    return realloc(old, new_size);
-}
-
-static const plens_allocator allocator = {reallocate, NULL};
-
 /* As a run's buffers lie. */
 static void *take(size_t bytes, void **block) {
-    *block = plens__alloc(&allocator, plens__huge_bytes(bytes));
+    *block = plens__alloc(&bench_allocator, plens__huge_bytes(bytes));
     if (*block == NULL) {
         fprintf(stderr, "no memory for %zu bytes\n", bytes);
         exit(1);
@@ -75,7 +64,7 @@ static job make_job(const plens__product *product, matrix_shape shape, size_t n_
 
 static void free_job(job *j) {
     for (int i = 0; i < 4; i++)
-        plens__free(&allocator, j->blocks[i]);
+        plens__free(&bench_allocator, j->blocks[i]);
 }
 
 /* Seconds: the best of several runs, which together take half a second at least. */
@@ -193,7 +182,7 @@ int main(int argc, char **argv) {
     options o = read_options(argc, argv);
     plens__engine engine;
     plens_error error;
-    if (plens__engine_open(&allocator, &o.context, &engine, &error) != PLENS_OK) {
+    if (plens__engine_open(&bench_allocator, &o.context, &engine, &error) != PLENS_OK) {
         fprintf(stderr, "%s\n", error.message);
         return 1;
     }

@@ -12,6 +12,17 @@
 #define BENCH_CLOCK CLOCK_MONOTONIC
 #endif
 
+static void *reallocate(void *user, void *old, size_t old_size, size_t new_size) {
+    (void)user, (void)old_size;
+    if (new_size == 0) {
+        free(old);
+        return NULL;
+    }
+    return realloc(old, new_size);
+}
+
+const plens_allocator bench_allocator = {reallocate, NULL};
+
 double bench_now(void) {
     struct timespec now;
     clock_gettime(BENCH_CLOCK, &now);

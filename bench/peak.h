@@ -1,8 +1,12 @@
-/* The machine's own ceilings: arithmetic on registers alone, and reading memory. */
+/* What benchmarks of the library's parts share: the machine's own ceilings (arithmetic on registers
+ * alone, and reading memory), a clock, an allocator. */
 #ifndef PLENS_BENCH_PEAK_H
 #define PLENS_BENCH_PEAK_H
 
 #include "runtime/engine.h"
+
+/* realloc and free. */
+extern const plens_allocator bench_allocator;
 
 /* Seconds on a clock that only goes forward. */
 double bench_now(void);
