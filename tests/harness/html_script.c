@@ -169,6 +169,20 @@ const char *const html_script[] = {
     "  root.style.setProperty('--zoom', zoom.value / 100);\n"
     "  root.toggleAttribute('data-narrow', Number(zoom.value) < 80);\n"
     "  root.toggleAttribute('data-tiny', Number(zoom.value) < 28);\n"
+    "  root.toggleAttribute('data-hair', Number(zoom.value) < 15);\n"
+    "  markCut();\n"
+    "  thinNumbers();\n"
+    "}\n"
+    "function markCut() { // a narrow cell shows where its token is cut\n"
+    "  const shown = [...document.querySelectorAll('td bdi, th bdi')];\n"
+    "  const cut = shown.map(node => node.scrollWidth > node.clientWidth + 1);\n"
+    "  shown.forEach((node, i) => node.classList.toggle('cut', cut[i]));\n"
+    "}\n"
+    "function thinNumbers() { // as many positions as there is room for their numbers\n"
+    "  const room = maps[0].tBodies[0].rows[0].cells[1].offsetWidth;\n"
+    "  const step = [1, 2, 5, 10, 20, 50].find(n => n * room >= 18) || 100;\n"
+    "  for (const node of document.querySelectorAll('th small'))\n"
+    "    node.hidden = Number(node.textContent) % step !== 0;\n"
     "}\n"
     "function fitting() { // the zoom at which all maps are side by side in the window\n"
     "  const now = Number(zoom.value);\n"
@@ -187,6 +201,10 @@ const char *const html_script[] = {
     "get('palette').addEventListener('change', e => { root.dataset.palette = e.target.value; });\n"
     "get('theme').addEventListener('change', e => { root.dataset.theme = e.target.value; });\n"
     "get('tools').hidden = false;\n"
-    "setZoom(Math.max(fitting(), 50));\n",
+    "setZoom(100);\n"
+    "setZoom(Math.max(fitting(), 50));\n"
+    "// what does not fit shows its end: there is the answer, and what personas are asked alike\n"
+    "for (const node of document.querySelectorAll('.scroll')) node.scrollLeft = "
+    "node.scrollWidth;\n",
     NULL,
 };
