@@ -61,8 +61,9 @@ const char *const html_style[] = {
     "text-decoration-thickness:1.5px}\n"
     "tbody th{text-align:right;padding-right:.5em;font-variant-numeric:tabular-nums}\n"
     "thead th,tfoot th{background:var(--band);padding:1px 2px}\n"
-    "th.axis{position:sticky;left:0;z-index:1;background:var(--page);color:var(--soft);"
-    "font-size:10px;text-align:right;padding-right:.6em;line-height:1.15}\n"
+    "th.axis{position:sticky;left:0;z-index:2;background:var(--page);color:var(--soft);"
+    "box-shadow:0 0 0 1px "
+    "var(--page);font-size:10px;text-align:right;padding-right:.6em;line-height:1.15}\n"
     "tbody th.axis{font-size:11px}\n"
     "th small{display:block;font-size:9px;line-height:1.1;color:var(--soft)}\n"
     "th.on{color:var(--text);font-weight:700}\n"
@@ -79,16 +80,14 @@ const char *const html_style[] = {
     ":root[data-narrow] bdi.cut{-webkit-mask-image:linear-gradient(to right,#000 calc(100% - 8px),"
     "#0003);mask-image:linear-gradient(to right,#000 calc(100% - 8px),#0003)}\n"
     ":root[data-narrow] [dir=rtl] bdi.cut{-webkit-mask-image:linear-gradient(to left,#000 "
-    "calc(100% "
-    "- 8px),#0003);mask-image:linear-gradient(to left,#000 calc(100% - 8px),#0003)}}\n"
+    "calc(100% - 8px),#0003);mask-image:linear-gradient(to left,#000 calc(100% - 8px),#0003)}}\n"
     ":root[data-tiny] td,:root[data-tiny] thead th,:root[data-tiny] tfoot th{font-size:0;"
     "padding:0}\n"
     ":root[data-tiny] th.axis{font-size:10px}:root[data-tiny] td::before{font-size:6px}\n"
-    ":root[data-tiny] tfoot th{overflow:visible}:root[data-tiny] th small{width:max-content;"
-    "position:relative;left:50%;transform:translateX(-50%)}\n"
-    "@media screen{:root[data-hair] table{border-spacing:0 1px}:root[data-hair] "
-    "td.f::before{right:0;"
-    "border:0;border-top:2px solid currentColor}}\n",
+    ":root[data-tiny] tfoot th{overflow:visible}:root[data-tiny] th small,.dense th small{"
+    "width:max-content;position:relative;z-index:1;left:50%;transform:translateX(-50%)}\n"
+    "@media screen{:root[data-hair] table{border-spacing:0 1px}:root[data-hair] td.f::before{"
+    "right:0;border:0;border-top:2px solid currentColor}}\n",
 
     /* All tokens of a cell: beside the pointer or the focus, and pinned below the maps. */
     ".card{background:var(--card);border:1px solid var(--line);border-radius:8px;padding:.6rem "
@@ -122,18 +121,19 @@ const char *const html_style[] = {
     "#tools,#card,.help,#pins button{display:none!important}\n"
     "main{flex-wrap:nowrap;gap:5mm}section{flex:1 1 0;max-width:none;break-inside:avoid}\n"
     ".prompt{max-height:none}.scroll{overflow:visible}table{width:100%!important;line-height:1.4;"
-    "font-size:clamp(3.4pt,265pt/var(--total),6.2pt)}\n"
-    "td,th,:root[data-tiny] td,:root[data-tiny] thead th,:root[data-tiny] tfoot th{height:1.5em;"
-    "padding:0 1px;font-size:1em}td.n bdi{text-underline-offset:1px;text-decoration-thickness:1px}"
+    "font-size:clamp(3.6pt,215pt/var(--total),6.2pt)}col.axis{width:8mm}\n"
+    "td,th,thead th,tfoot th,:root[data-tiny] td,:root[data-tiny] thead th,"
+    ":root[data-tiny] tfoot th{height:1.5em;padding:0 1px;font-size:1em}"
+    "td.n bdi{text-underline-offset:1px;text-decoration-thickness:1px}\n"
     "th.axis,tbody th.axis,:root[data-tiny] th.axis{position:static;font-size:5.2pt}\n"
     "th.on{font-weight:400}td:focus,td.live{outline:none}\n"
-    "th small,td b{font-size:5pt}td[aria-selected=true]{box-shadow:inset 0 0 0 1px currentColor}\n"
+    "th small{font-size:4.6pt}td b{font-size:5pt}"
+    "td[aria-selected=true]{box-shadow:inset 0 0 0 1px currentColor}\n"
     "#pins{margin-top:3mm}.card{width:62mm;break-inside:avoid}\n"
     /* too many positions for letters: the colours alone, and every tenth number */
     ".dense table{border-spacing:0 1px}.dense td bdi,.dense th bdi{display:none}"
     ".dense tbody tr{height:8pt}.dense td,.dense tfoot th{padding:0;overflow:visible}\n"
     ".dense td.f::before{right:0;border:0;border-top:1pt solid currentColor}"
-    ".dense tfoot th:not(:nth-child(10n+2)) small{display:none}"
-    ".dense th small{width:max-content}}\n",
+    ".dense tfoot th:not(:nth-child(10n+2)) small{display:none}.dense th small{font-size:5pt}}\n",
     NULL,
 };
