@@ -176,7 +176,7 @@ const char *const html_script[] = {
     "}\n"
     "function markCut() { // a narrow cell shows where its token is cut\n"
     "  const shown = [...document.querySelectorAll('td bdi, th bdi')];\n"
-    "  const cut = shown.map(node => node.scrollWidth > node.clientWidth + 1);\n"
+    "  const cut = shown.map(node => node.scrollWidth > node.clientWidth);\n"
     "  shown.forEach((node, i) => node.classList.toggle('cut', cut[i]));\n"
     "}\n"
     "function thinNumbers() { // as many positions as there is room for their numbers\n"
@@ -206,7 +206,7 @@ const char *const html_script[] = {
     "const fits = fitting();\n"
     "setZoom(fits < 44 ? 65 : fits);\n"
     "// what does not fit shows its end: there is the answer, and what personas are asked alike\n"
-    "for (const node of document.querySelectorAll('.scroll')) node.scrollLeft = "
-    "node.scrollWidth;\n",
+    "for (const node of document.querySelectorAll('.scroll'))\n"
+    "  node.scrollLeft = node.scrollWidth;\n",
     NULL,
 };
