@@ -273,6 +273,35 @@ page_cells "$scratch/plain.html" >"$scratch/plain-cells"
 check "colours when asked for" painted
 check "plain when piped" plain
 check "never wider than the terminal" narrow
+# In a terminal of 40 columns an explanation of 76 and a token of 24 once broke every line in two. (Bytes
+# are counted, which these texts have no more of than columns.)
+if script -qec true /dev/null >/dev/null 2>&1; then
+    in_terminal() { # COLUMNS LENS-OPTION…
+        columns=$1
+        shift
+        script -qec "stty cols $columns rows 50; TERM=xterm-256color '$plens' lens --quiet $*" \
+            /dev/null >"$scratch/terminal" </dev/null && grep -q "$escape\[48;" "$scratch/terminal" &&
+            sed "s/$escape\[[0-9;]*m//g; s/\r//g; s/·/./g; s/…/./g" "$scratch/terminal" |
+            LC_ALL=C awk -v most="$columns" '/^Prompt/ { next } length > most { print; bad = 1 }
+                END { exit bad || NR < 7 }'
+    }
+    for columns in 40 80 200; do
+        check "$columns columns" in_terminal $columns --model "$model" --positions all \
+            --text "'$text' --persona 'You live in Rome.' --persona ''"
+        check "$columns columns, one position" in_terminal $columns --model "$model" \
+            --text "'$text'" --top-k 9
+    done
+    longest=$(sed -n 's/.*"id": \([0-9]*\), "content": "longlong.*/\1/p' \
+        tests/fixtures/odd-tokens/tokenizer.json)
+    wide=$scratch/wide-model
+    cp -r tests/fixtures/models/qwen2-window "$wide"
+    chmod -R u+w "$wide"
+    cp tests/fixtures/odd-tokens/tokenizer.json "$wide"
+    check "40 columns, a long token" in_terminal 40 --model "$wide" --positions all \
+        --layers 2-4 --ids "$longest,$longest"
+else
+    skip "no script(1) here that runs a command: no terminal to print to"
+fi
 all_there() { # in bands, each with the layers
     lens --text "$text $text $text $text" --positions all --view >"$scratch/bands" &&
         [ "$(grep -c '^read' "$scratch/bands")" -gt 1 ] &&
