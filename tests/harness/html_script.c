@@ -204,7 +204,7 @@ const char *const html_script[] = {
     "get('tools').hidden = false;\n"
     "setZoom(100);\n"
     "const fits = fitting();\n"
-    "setZoom(fits < 44 ? 65 : fits);\n"
+    "setZoom(fits < 40 ? 65 : fits);\n"
     "// what does not fit shows its end: there is the answer, and what personas are asked alike\n"
     "for (const node of document.querySelectorAll('.scroll'))\n"
     "  node.scrollLeft = node.scrollWidth;\n",
