@@ -22,10 +22,10 @@ typedef struct figure {
     palette colours;
     double cell_width;
     size_t n_bands, band_columns;
-    size_t n_prompt_lines; /* of the longest prompt */
-    double width, grid_top,
-        band_height; /* the first band's top; from one band's top to the next's */
-    double legend, caption, height;
+    size_t n_prompt_lines;        /* of the longest prompt */
+    double grid_top, band_height; /* of the first band's cells; from one band's to the next's */
+    double legend, caption;       /* their tops */
+    double width, height;
 } figure;
 
 /* ---- Sizes ---- */
@@ -95,7 +95,23 @@ static int has_headings(const heatmap *map) {
     return map->panels[0].persona != NULL;
 }
 
-static double put_caption(const figure *f, double y, int draws);
+/* Returns how high it is. With `draws` 0 it only measures. */
+static double put_caption(const figure *f, double y, int draws) {
+    const plens_model_info *info = &f->map->s->info;
+    char text[640];
+    snprintf(
+        text, sizeof text,
+        "Layer l: the output of block l, read by the model's own final norm, its scale computed "
+        "anew, and unembedding; layer %zu is the model's output. Columns: positions from 0; above "
+        "them the token that follows, below them the token read. \xC2\xB7 is a token's space, "
+        "\\xE3 a byte of a cut character. %s, %zu layers, %zu wide, "
+        "vocabulary %zu; computed in %s by plens " PLENS_VERSION ".",
+        info->n_layers, info->architecture, info->n_layers, info->d_model, info->vocab_size,
+        heatmap_precision(f->map));
+    const svg_place place = {margin, y, small_size, "start", soft};
+    return caption_leading * (double)svg_paragraph(draws ? f->out : NULL, place, text,
+                                                   f->width - 2 * margin, caption_leading, 8);
+}
 
 /* Everything's place if the positions take so many bands. */
 static void lay_out(figure *f, size_t n_bands) {
@@ -118,7 +134,8 @@ static void lay_out(figure *f, size_t n_bands) {
     f->grid_top =
         margin + (has_headings(map) ? 50 : 34) + (double)f->n_prompt_lines * leading + row_height;
     f->band_height = grid_height(f) + 3 * row_height + band_gap;
-    f->legend = f->grid_top + (double)f->n_bands * f->band_height - 2 * row_height + 10;
+    f->legend =
+        f->grid_top + (double)(f->n_bands - 1) * f->band_height + grid_height(f) + row_height + 20;
     f->caption = f->legend + 36;
     f->height = f->caption + put_caption(f, f->caption, 0);
 }
@@ -268,24 +285,6 @@ static void put_legend(const figure *f, double y) {
               " fill=\"#444\" text-decoration=\"underline\"", "token");
     put_plain(f, x + width + 50, y + height + 9, small_size, "start", soft,
               "what follows in the prompt");
-}
-
-/* Returns how high it is. With `draws` 0 it only measures. */
-static double put_caption(const figure *f, double y, int draws) {
-    const plens_model_info *info = &f->map->s->info;
-    char text[640];
-    snprintf(
-        text, sizeof text,
-        "Layer l: the output of block l, read by the model's own final norm, its scale computed "
-        "anew, and unembedding; layer %zu is the model's output. Columns: positions from 0; above "
-        "them the token that follows, below them the token read. \xC2\xB7 is a token's space, "
-        "\\xE3 a byte of a cut character. %s, %zu layers, %zu wide, "
-        "vocabulary %zu; computed in %s by plens " PLENS_VERSION ".",
-        info->n_layers, info->architecture, info->n_layers, info->d_model, info->vocab_size,
-        heatmap_precision(f->map));
-    const svg_place place = {margin, y, small_size, "start", soft};
-    return caption_leading * (double)svg_paragraph(draws ? f->out : NULL, place, text,
-                                                   f->width - 2 * margin, caption_leading, 8);
 }
 
 static void put_start(const figure *f) {
