@@ -292,6 +292,62 @@ class Tests(PageTests):
         said = b.console()
         self.check("the console is empty", said == [], said)
 
+    # ---- More positions than the window has room for ----
+
+    NUMBERS = """
+      const boxes = [...document.querySelectorAll('tfoot small')]
+        .filter(n => n.getClientRects().length).map(n => {
+          const range = document.createRange();
+          range.selectNodeContents(n);
+          return [range.getBoundingClientRect(), n.closest('th')];
+        });
+      return [boxes.length, boxes.every(([r, th], i) =>
+        (!i || r.left >= boxes[i - 1][0].right) &&
+        (getComputedStyle(th).overflow === 'visible' || r.width <= th.clientWidth + 1))];
+    """
+
+    def wide_page(self):
+        """What was wrong once: the last positions out of sight, tokens cut as if they ended there,
+        numbers of positions cut to their first digit, a window that 300 positions did not fit."""
+        b = self.browser
+        folder = os.path.join(self.scratch, "wide")
+        deep_model(folder, 3)
+        b.open(self.draw("wide.html", folder, "--ids", ",".join(str(i % 400) for i in range(300))))
+        self.check("the last position is in sight", b.run("""
+            const last = document.querySelector('tbody tr').lastElementChild.getBoundingClientRect();
+            return last.width > 20 && last.right <= innerWidth && last.left >= 0"""))
+        set_zoom = "const z = document.getElementById('zoom'); z.value = arguments[0];" \
+                   "z.dispatchEvent(new Event('input'))"
+        b.run(set_zoom, 30)
+        cut = b.run("""return [...document.querySelectorAll('td bdi')].map(n => {
+              const range = document.createRange();
+              range.selectNodeContents(n);
+              const style = getComputedStyle(n);
+              return [range.getBoundingClientRect().width - n.getBoundingClientRect().width,
+                      style.maskImage !== 'none'];
+            })""")
+        self.check("a token that is cut fades, and no other",
+                   any(over > 1 for over, _ in cut) and any(over <= 0 for over, _ in cut) and
+                   all(faded for over, faded in cut if over > 1) and
+                   not any(faded for over, faded in cut if over <= 0))
+        for percent in (100, 44, 20, 10, 4):
+            b.run(set_zoom, percent)
+            n, good = b.run(self.NUMBERS)
+            self.check(f"at {percent} % the numbers can be read", good and n >= 3, n)
+        b.click("#fit")
+        self.check("300 positions fit the window", b.run(
+            "const n = document.querySelector('.scroll'); return n.scrollWidth <= n.clientWidth + 1"))
+        n, good = b.run(self.NUMBERS)
+        self.check("and still have their numbers", good and n >= 3, n)
+        self.keep("wide")
+        b.run(set_zoom, 100)
+        b.emulate(media="print")
+        n, good = b.run(self.NUMBERS)
+        self.check("on paper too", good and n >= 3, n)
+        b.emulate()
+        said = b.console()
+        self.check("the console is empty", said == [], said)
+
     # ---- Tokens that want to be something else ----
 
     def odd_tokens(self):
@@ -319,11 +375,24 @@ class Tests(PageTests):
               Math.round(n.getBoundingClientRect().left)).every((x, i, all) => !i || x > all[i - 1])
             """)
         self.check("columns stay in order whatever turns the direction", order)
+        # the backslash of a byte's hex is before its digits, in a Hebrew token too
+        self.check("a byte reads as it does elsewhere", b.run("""
+            const cell = [...document.querySelectorAll('tfoot th')].find(
+              n => n.querySelector('bdi')?.textContent === '\u05d5\\\\xD7');
+            const text = cell.querySelector('u').firstChild, range = document.createRange();
+            const left = i => {
+              range.setStart(text, i);
+              range.setEnd(text, i + 1);
+              return range.getBoundingClientRect().left;
+            };
+            return cell.dir === 'rtl' && left(0) < left(1) && left(1) < left(2) && left(2) < left(3)
+            """))
         self.keep("odd")
 
     def run(self):
         self.one_page()
         self.large_page()
+        self.wide_page()
         self.odd_tokens()
 
 

@@ -117,7 +117,7 @@ check "a leading space stays" space_stays
 # The table for people: a line a layer, the last on top.
 view_has() {
     lens --text 'What is the capital' --positions all --view >"$scratch/view" || return 1
-    grep -n '^layer' "$scratch/view" | sed 's/^[0-9]*:layer \([0-9]*\).*/\1/' | tr '\n' ' ' |
+    grep -n '^layer [0-9]' "$scratch/view" | sed 's/^[0-9]*:layer \([0-9]*\).*/\1/' | tr '\n' ' ' |
         grep -qx '5 4 3 2 1 ' && grep -q '^read .*What.*capital' "$scratch/view"
 }
 check "a table for people" view_has

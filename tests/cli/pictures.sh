@@ -130,16 +130,59 @@ next_tokens() { # the ids are told on standard error
 }
 check "what follows is marked" next_tokens
 
-# The figure's rectangles have the colours of the page's cells.
+# The figure's rectangles have the colours of the page's cells. Few positions, so that they are in
+# one band.
+personas draw few --positions last:3
+page_cells "$scratch/few.html" >"$scratch/few-cells"
 as_the_page() {
     sed -n 's/^\[data-palette=blue-red\] \.c\([0-9]*\){background:\(#[0-9a-f]*\);color:\(#[0-9a-f]*\)}/\1 \2/p' \
         "$scratch/two.html" >"$scratch/colours"
     [ "$(wc -l <"$scratch/colours")" -eq 101 ] || return 1
     awk 'NR == FNR { colour[$1] = $2; next } { print colour[$6] }' "$scratch/colours" \
-        "$scratch/cells" >"$scratch/expected"
-    sed -n 's/^<rect x.*fill="\(#[0-9a-f]*\)".*/\1/p' "$scratch/two.svg" | diff "$scratch/expected" -
+        "$scratch/few-cells" >"$scratch/expected"
+    sed -n 's/^<rect x.*fill="\(#[0-9a-f]*\)".*/\1/p' "$scratch/few.svg" | diff "$scratch/expected" -
 }
 check "the figure has the page's colours" as_the_page
+
+# Two prompts of the lengths of a paper's would be a strip seven times as wide as high: in bands they
+# are a page. Cells are where their band has room, none twice, none missing, all inside the figure;
+# and what the personas are asked alike stands side by side.
+long_text='What do you love to eat on the day that you love, what do you love to eat on it?-, answer:'
+bands() {
+    lens --persona 'You live in Rome.' --persona 'You live in the city of Tokyo.' \
+        --text "$long_text" --svg "$scratch/long.svg" --html "$scratch/long.html" || return 1
+    awk -F '"' 'FNR == NR { cells += /^<td/; next }
+        /^<svg/ { width = $4; height = $6 }
+        /^<rect x/ && !/url/ {
+            n++
+            if ($2 + $6 > width || $4 + $8 > height || seen[$2, $4]++) { print; exit bad = 1 }
+            if ($2 > width / 2) { column[$2] = right[$2] = 1 } else left[$2] = 1
+            if (!($4 in row)) { row[$4] = 1; n_rows++ }
+        }
+        END {
+            print n, "of", cells, "cells in", n_rows, "rows,", width, "x", height
+            for (x in left) n_left++
+            for (x in right) n_right++
+            exit bad || n != cells || n_rows % 5 || n_rows == 5 || width > 910 || n_left != n_right
+        }' "$scratch/long.html" "$scratch/long.svg"
+}
+check "long prompts are a page, not a strip" bands
+last_band() { # the tokens read in the last band's columns, of both panels
+    awk -F '[">]' '/^<text/ && /text-anchor="middle"/ && / font-size="10"/ && !/fill=/ {
+            if ($4 > last) { last = $4; text = "" }
+            if ($4 == last) { text = text " " $0 } }
+        END { gsub(/<[^>]*>/, "", text); n = split(text, token, " ")
+              for (i = 1; i <= n / 2; i++) if (token[i] != token[n / 2 + i]) bad = 1
+              print text; exit bad || n % 2 || n == 0 }' "$scratch/long.svg"
+}
+check "what is asked alike stands side by side" last_band
+# A panel of one column has room for its heading and its prompt all the same.
+whole_headings() {
+    personas draw single --positions last &&
+        [ "$(grep -c '>You live in \(Rome\|Tokyo\)\.<' "$scratch/single.svg")" -eq 2 ] &&
+        ! grep -q '…' "$scratch/single.svg"
+}
+check "headings are wider than one column" whole_headings
 
 captions() {
     for part in 'You live in Rome.' 'persona-world' 'resid_post' ' f32 ' 'LlamaForCausalLM' \
@@ -230,6 +273,35 @@ page_cells "$scratch/plain.html" >"$scratch/plain-cells"
 check "colours when asked for" painted
 check "plain when piped" plain
 check "never wider than the terminal" narrow
+# In a terminal of 40 columns an explanation of 76 and a token of 24 once broke every line in two. (Bytes
+# are counted, which these texts have no more of than columns.)
+if script -qec true /dev/null >/dev/null 2>&1; then
+    in_terminal() { # COLUMNS LENS-OPTION…
+        columns=$1
+        shift
+        script -qec "stty cols $columns rows 50; TERM=xterm-256color '$plens' lens --quiet $*" \
+            /dev/null >"$scratch/terminal" </dev/null && grep -q "$escape\[48;" "$scratch/terminal" &&
+            sed "s/$escape\[[0-9;]*m//g; s/\r//g; s/·/./g; s/…/./g" "$scratch/terminal" |
+            LC_ALL=C awk -v most="$columns" '/^Prompt/ { next } length > most { print; bad = 1 }
+                END { exit bad || NR < 7 }'
+    }
+    for columns in 40 80 200; do
+        check "$columns columns" in_terminal $columns --model "$model" --positions all \
+            --text "'$text' --persona 'You live in Rome.' --persona ''"
+        check "$columns columns, one position" in_terminal $columns --model "$model" \
+            --text "'$text'" --top-k 9
+    done
+    longest=$(sed -n 's/.*"id": \([0-9]*\), "content": "longlong.*/\1/p' \
+        tests/fixtures/odd-tokens/tokenizer.json)
+    wide=$scratch/wide-model
+    cp -r tests/fixtures/models/qwen2-window "$wide"
+    chmod -R u+w "$wide"
+    cp tests/fixtures/odd-tokens/tokenizer.json "$wide"
+    check "40 columns, a long token" in_terminal 40 --model "$wide" --positions all \
+        --layers 2-4 --ids "$longest,$longest"
+else
+    skip "no script(1) here that runs a command: no terminal to print to"
+fi
 all_there() { # in bands, each with the layers
     lens --text "$text $text $text $text" --positions all --view >"$scratch/bands" &&
         [ "$(grep -c '^read' "$scratch/bands")" -gt 1 ] &&
@@ -283,6 +355,14 @@ shown() {
     done
 }
 check "but shown" shown
+# In a figure as in the page, an Arabic or Hebrew token is a line from right to left (its space and an
+# ellipsis would else be at the wrong end), and the hex of a byte in it still reads "\xD7".
+leftward() {
+    grep -q '<text [^>]*direction="rtl"[^>]*>مرحبا<' "$scratch/odd.svg" &&
+        grep -q 'direction="rtl"[^>]*>ו<tspan [^>]*direction="ltr" unicode-bidi="embed">\\xD7<' \
+            "$scratch/odd.svg" && ! grep -q 'direction="rtl"[^>]*>日本<' "$scratch/odd.svg"
+}
+check "right to left in a figure" leftward
 
 # ---- Sizes ----
 

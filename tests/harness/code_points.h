@@ -21,6 +21,10 @@ int code_point_is_hidden(unsigned long code);
  * of DerivedBidiClass.txt). */
 int code_point_is_leftward(unsigned long code);
 
+/* 1 for what settles the direction of the text around it: all but the marks, digits, signs and
+ * spaces of ASCII, Latin-1, Arabic and the blocks of punctuation and symbols. */
+int code_point_is_letter(unsigned long code);
+
 /* Columns that a terminal gives it: East Asian wide ones two, marks none. */
 size_t code_point_columns(unsigned long code);
 

@@ -3,7 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "tests/harness/code_points.h"
 #include "tests/harness/markup.h"
 #include "tests/harness/message.h"
 
@@ -91,7 +90,7 @@ static void put_tools(page *p) {
     put(p, "</select></label>\n"
            "<label>page <select id=\"theme\"><option value=\"\">as the system</option>"
            "<option>light</option><option>dark</option></select></label>\n"
-           "<label>zoom <input id=\"zoom\" type=\"range\" min=\"8\" max=\"200\" step=\"1\" "
+           "<label>zoom <input id=\"zoom\" type=\"range\" min=\"2\" max=\"200\" step=\"1\" "
            "value=\"100\"/> <output id=\"zoomed\">100 %</output></label>\n"
            "<button id=\"fit\" type=\"button\">fit the window</button>\n"
            "<span class=\"help\">Point at a cell for all its tokens, click to pin it; or "
@@ -114,13 +113,7 @@ static void put_header(page *p) {
 /* The attribute of a cell whose token is cut, if need be, at its left end. */
 static const char *direction(const page *p, int32_t id) {
     char name[16];
-    sign s;
-    text_cell cell = text_cell_of_token(p->tokenizer, id, name);
-    while (text_cell_next(&cell, &s)) {
-        if (code_point_is_leftward(s.code))
-            return " dir=\"rtl\"";
-    }
-    return "";
+    return text_cell_is_leftward(text_cell_of_token(p->tokenizer, id, name)) ? " dir=\"rtl\"" : "";
 }
 
 static size_t token_columns(const heatmap *map, int32_t id) {
@@ -280,7 +273,12 @@ void html_write(output *out, const heatmap *map, palette colours) {
     p.places = allocate(vocab_size, sizeof *p.places);
     p.ids = allocate(vocab_size, sizeof *p.ids);
     put_head(&p, colours);
-    output_format(out, "<body style=\"--w:%.1fem\">\n", 0.55 * (double)cell_columns(map) + 0.7);
+    size_t total = 0;
+    for (size_t i = 0; i < map->n_panels; i++)
+        total += map->panels[i].n_positions;
+    output_format(out, "<body style=\"--w:%.1fem;--total:%zu\"%s>\n",
+                  0.55 * (double)cell_columns(map) + 0.7, total,
+                  total > 100 ? " class=\"dense\"" : "");
     put_header(&p);
     put(&p, "<main>\n");
     for (size_t i = 0; i < map->n_panels; i++)

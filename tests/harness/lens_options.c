@@ -56,7 +56,7 @@ static const char usage[] =
     "\n"
     "Pictures, a panel for each prompt side by side (and then no TSV):\n"
     "  --html F       writes a page to look at: point at a cell, or use the arrow keys\n"
-    "  --svg F        writes a figure for a paper\n"
+    "  --svg F        writes a figure for a paper, a long prompt in bands\n"
     "  --palette P    blue-red; blue-yellow, for colour-blind eyes; grey, for printing (blue-red)\n"
     "  --title S      whose lens it is (the model folder's name)\n"
     "\n" COMMON_USAGE;

@@ -100,18 +100,25 @@ static void print_panel(output *out, const heatmap *map, const heatmap_panel *pa
 
 static void print_explanation(output *out, const heatmap *map) {
     const heatmap_panel *panel = &map->panels[0];
+    char after[40];
     if (panel->n_positions > 1) {
-        output_format(out, "Across: the text as read, token by token. In each column: the token\n"
-                           "that every layer would put next, and its probability in %%. The last "
-                           "layer is\nwhat the model says.\n\n");
+        view_note(
+            out, view_width(),
+            "Across: the text as read, token by token. In each column: the token that every "
+            "layer would put next, and its probability in %. The last layer is what the model "
+            "says.");
         return;
     }
     if (map->n_panels > 1)
-        output_format(out, "After one position,");
+        snprintf(after, sizeof after, "After one position,");
     else
-        output_format(out, "After position %zu,", panel->first_position);
-    output_format(out, " the tokens that every layer would put next, the\nlikeliest first, with "
-                       "their probability in %%. The last layer is what the model\nsays.\n\n");
+        snprintf(after, sizeof after, "After position %zu,", panel->first_position);
+    char *words = join(after,
+                       " the tokens that every layer would put next, the likeliest first, with "
+                       "their probability in %. The last layer is what the model says.",
+                       NULL);
+    view_note(out, view_width(), words);
+    free(words);
 }
 
 static void print_text(output *out, const char *text) {

@@ -8,17 +8,24 @@
 
 /* Sizes in pixels. */
 static const double margin = 12, text_size = 10, small_size = 8.5, row_height = 17, axis_width = 24,
-                    label_width = 14, panel_gap = 22, leading = 12, least_cell = 26, most_cell = 62;
+                    label_width = 14, panel_gap = 22, band_gap = 10, leading = 12, least_cell = 26,
+                    most_cell = 62, least_text = 190, caption_leading = 11;
 
 static const char bold[] = " font-weight=\"bold\"", soft[] = " fill=\"#444\"", plain[] = "";
 
+/* Panels stand side by side. Positions that are too many for the width of a page go on in another
+ * band below: of every panel the last band_columns ones in the last band, those before them in the
+ * band above, so that what personas are asked alike stands side by side. */
 typedef struct figure {
     output *out;
     const heatmap *map;
     palette colours;
     double cell_width;
-    size_t n_prompt_lines; /* of the longest prompt */
-    double width, grid_top;
+    size_t n_bands, band_columns;
+    size_t n_prompt_lines;        /* of the longest prompt */
+    double grid_top, band_height; /* of the first band's cells; from one band's to the next's */
+    double legend, caption;       /* their tops */
+    double width, height;
 } figure;
 
 /* ---- Sizes ---- */
@@ -46,32 +53,110 @@ static double find_cell_width(const figure *f) {
     return width < most_cell ? width : most_cell;
 }
 
-static double panel_width(const figure *f, const heatmap_panel *panel) {
-    return axis_width + (double)panel->n_positions * f->cell_width;
+static size_t longest(const heatmap *map) {
+    size_t n = 0;
+    for (size_t i = 0; i < map->n_panels; i++)
+        n = map->panels[i].n_positions > n ? map->panels[i].n_positions : n;
+    return n;
+}
+
+/* What a panel has of its n_positions in the bands up to this one. */
+static size_t band_end(const figure *f, const heatmap_panel *panel, size_t band) {
+    size_t below = (f->n_bands - 1 - band) * f->band_columns;
+    return panel->n_positions > below ? panel->n_positions - below : 0;
+}
+
+static size_t band_begin(const figure *f, const heatmap_panel *panel, size_t band) {
+    return band == 0 ? 0 : band_end(f, panel, band - 1);
 }
 
 static double grid_height(const figure *f) {
     return (double)f->map->n_layers * row_height;
 }
 
+/* A panel's, its axis not counted: few positions still leave room for the text above them. */
+static double panel_width(const figure *f, const heatmap_panel *panel) {
+    size_t n = panel->n_positions < f->band_columns ? panel->n_positions : f->band_columns;
+    double width = (double)n * f->cell_width;
+    return width > least_text ? width : least_text;
+}
+
+/* The text above one panel alone takes all the width. */
+static double text_width(const figure *f, const heatmap_panel *panel) {
+    const double around = 2 * margin + label_width + axis_width;
+    return f->map->n_panels == 1 ? f->width - around : panel_width(f, panel);
+}
+
 static const char *panel_text(const heatmap_panel *panel) {
     return panel->text != NULL ? panel->text : "token ids, as given";
 }
 
-static void measure(figure *f) {
+static int has_headings(const heatmap *map) {
+    return map->panels[0].persona != NULL;
+}
+
+/* Returns how high it is. With `draws` 0 it only measures. */
+static double put_caption(const figure *f, double y, int draws) {
+    const plens_model_info *info = &f->map->s->info;
+    char text[640];
+    snprintf(
+        text, sizeof text,
+        "Layer l: the output of block l, read by the model's own final norm, its scale computed "
+        "anew, and unembedding; layer %zu is the model's output. Columns: positions from 0; above "
+        "them the token that follows, below them the token read. \xC2\xB7 is a token's space, "
+        "\\xE3 a byte of a cut character. %s, %zu layers, %zu wide, "
+        "vocabulary %zu; computed in %s by plens " PLENS_VERSION ".",
+        info->n_layers, info->architecture, info->n_layers, info->d_model, info->vocab_size,
+        heatmap_precision(f->map));
+    const svg_place place = {margin, y, small_size, "start", soft};
+    return caption_leading * (double)svg_paragraph(draws ? f->out : NULL, place, text,
+                                                   f->width - 2 * margin, caption_leading, 8);
+}
+
+/* Everything's place if the positions take so many bands. */
+static void lay_out(figure *f, size_t n_bands) {
     const double least_width = 560; /* of the legend */
-    f->cell_width = find_cell_width(f);
-    f->width = 2 * margin + label_width - panel_gap;
-    for (size_t i = 0; i < f->map->n_panels; i++) {
-        const heatmap_panel *panel = &f->map->panels[i];
+    const heatmap *map = f->map;
+    size_t n = longest(map);
+    f->band_columns = (n + n_bands - 1) / n_bands;
+    f->n_bands = (n + f->band_columns - 1) / f->band_columns;
+    double width = 2 * margin + label_width - panel_gap;
+    for (size_t i = 0; i < map->n_panels; i++)
+        width += axis_width + panel_width(f, &map->panels[i]) + panel_gap;
+    f->width = width > least_width ? width : least_width;
+    f->n_prompt_lines = 0;
+    for (size_t i = 0; i < map->n_panels; i++) {
         const svg_place place = {0, 0, small_size, "start", plain};
-        size_t n = svg_paragraph(NULL, place, panel_text(panel), panel_width(f, panel) - axis_width,
-                                 leading, 4);
-        f->n_prompt_lines = n > f->n_prompt_lines ? n : f->n_prompt_lines;
-        f->width += panel_width(f, panel) + panel_gap;
+        size_t lines = svg_paragraph(NULL, place, panel_text(&map->panels[i]),
+                                     text_width(f, &map->panels[i]), leading, 4);
+        f->n_prompt_lines = lines > f->n_prompt_lines ? lines : f->n_prompt_lines;
     }
-    f->width = f->width > least_width ? f->width : least_width;
-    f->grid_top = margin + 36 + (double)f->n_prompt_lines * leading + row_height;
+    f->grid_top =
+        margin + (has_headings(map) ? 50 : 34) + (double)f->n_prompt_lines * leading + row_height;
+    f->band_height = grid_height(f) + 3 * row_height + band_gap;
+    f->legend =
+        f->grid_top + (double)(f->n_bands - 1) * f->band_height + grid_height(f) + row_height + 20;
+    f->caption = f->legend + 36;
+    f->height = f->caption + put_caption(f, f->caption, 0);
+}
+
+/* Cuts the positions into as few bands as leave the letters 5 points high where the figure fills an
+ * A4 page between its margins; if none do, into those that leave them largest. */
+static void measure(figure *f) {
+    const double page_width = 160, page_height = 230, enough = 5 * 25.4 / 72 / text_size; /* mm */
+    double best = 0;
+    size_t best_bands = 1, n = longest(f->map);
+    f->cell_width = find_cell_width(f);
+    for (size_t n_bands = 1; n_bands <= n && best < enough; n_bands++) {
+        lay_out(f, n_bands);
+        double across = page_width / f->width, down = page_height / f->height;
+        double scale = across < down ? across : down;
+        if (scale > best) {
+            best = scale;
+            best_bands = n_bands;
+        }
+    }
+    lay_out(f, best_bands);
 }
 
 /* ---- Pieces ---- */
@@ -121,8 +206,7 @@ static void put_cell(const figure *f, const heatmap_panel *panel, double x, doub
 /* ---- A panel ---- */
 
 static void put_heading(const figure *f, const heatmap_panel *panel, double x) {
-    double y = margin + 32, width = panel_width(f, panel) - axis_width;
-    x += axis_width;
+    double y = margin + (has_headings(f->map) ? 46 : 30), width = text_width(f, panel);
     const svg_place heading = {x, y, 11, "start", bold},
                     text = {x, y + leading, small_size, "start", soft};
     if (panel->persona != NULL) {
@@ -132,45 +216,50 @@ static void put_heading(const figure *f, const heatmap_panel *panel, double x) {
     svg_paragraph(f->out, text, panel_text(panel), width, leading, 4);
 }
 
-static void put_axes(const figure *f, const heatmap_panel *panel, double x) {
-    double below = f->grid_top + grid_height(f), left = x + axis_width;
-    for (size_t i = 0; i < f->map->n_layers; i++)
-        put_number(f, left - 5, f->grid_top + (double)(i + 1) * row_height - 5, small_size, "end",
-                   heatmap_last_layer(f->map) - i);
-    for (size_t i = 0; i < panel->n_positions; i++) {
+/* A panel's positions [begin, end), counted from its first one, with their axes. The first cell's
+ * corner is x, top. */
+static void put_band(const figure *f, const heatmap_panel *panel, double x, double top,
+                     size_t begin, size_t end) {
+    double below = top + grid_height(f), width = f->cell_width;
+    for (size_t row = 0; row < f->map->n_layers; row++) {
+        size_t layer = heatmap_last_layer(f->map) - row;
+        double y = top + (double)row * row_height;
+        put_number(f, x - 5, y + row_height - 5, small_size, "end", layer);
+        for (size_t i = begin; i < end; i++)
+            put_cell(f, panel, x + (double)(i - begin) * width, y, panel->first_position + i,
+                     layer);
+    }
+    for (size_t i = begin; i < end; i++) {
         size_t position = panel->first_position + i;
-        double at = left + (double)i * f->cell_width;
+        double left = x + (double)(i - begin) * width;
         int32_t next = heatmap_next_id(panel, position);
         if (next >= 0)
-            put_token(f, at, f->grid_top - row_height, next, soft);
-        put_token(f, at, below, panel->ids[position], plain);
-        put_number(f, at + f->cell_width / 2, below + row_height + 5, small_size, "middle",
-                   position);
+            put_token(f, left, top - row_height, next, soft);
+        put_token(f, left, below, panel->ids[position], plain);
+        put_number(f, left + width / 2, below + row_height + 5, small_size, "middle", position);
     }
 }
 
 static void put_panel(const figure *f, const heatmap_panel *panel, double x) {
     put_heading(f, panel, x);
-    put_axes(f, panel, x);
-    for (size_t row = 0; row < f->map->n_layers; row++) {
-        for (size_t i = 0; i < panel->n_positions; i++)
-            put_cell(f, panel, x + axis_width + (double)i * f->cell_width,
-                     f->grid_top + (double)row * row_height, panel->first_position + i,
-                     heatmap_last_layer(f->map) - row);
+    for (size_t band = 0; band < f->n_bands; band++) {
+        size_t begin = band_begin(f, panel, band), end = band_end(f, panel, band);
+        if (begin < end)
+            put_band(f, panel, x, f->grid_top + (double)band * f->band_height, begin, end);
     }
 }
 
 /* ---- Around the panels ---- */
 
-static void put_frame_labels(const figure *f) {
-    double middle = f->grid_top + grid_height(f) / 2, x = margin + 9;
+/* Beside a band whose cells begin at `top`. */
+static void put_frame_labels(const figure *f, double top) {
+    double middle = top + grid_height(f) / 2, x = margin + 9;
     char rotated[96];
     snprintf(rotated, sizeof rotated, " fill=\"#444\" transform=\"rotate(-90 %.1f %.1f)\"", x,
              middle);
     put_plain(f, x, middle, small_size, "middle", rotated, "layer (resid_post)");
-    put_plain(f, margin, f->grid_top - 5, small_size, "start", soft, "next");
-    put_plain(f, margin, f->grid_top + grid_height(f) + row_height - 5, small_size, "start", soft,
-              "read");
+    put_plain(f, margin, top - 5, small_size, "start", soft, "next");
+    put_plain(f, margin, top + grid_height(f) + row_height - 5, small_size, "start", soft, "read");
 }
 
 static void put_legend(const figure *f, double y) {
@@ -198,26 +287,7 @@ static void put_legend(const figure *f, double y) {
               "what follows in the prompt");
 }
 
-static const double caption_leading = 11;
-
-/* Returns how high it is. With `draws` 0 it only measures. */
-static double put_caption(const figure *f, double y, int draws) {
-    const plens_model_info *info = &f->map->s->info;
-    char text[640];
-    snprintf(
-        text, sizeof text,
-        "Layer l: softmax of the unembedded final norm of the output of block l, its scale "
-        "computed anew; layer %zu is the model's output. Columns: positions from 0; above them "
-        "the token that follows, below them the token read. %s, %zu layers, %zu wide, "
-        "vocabulary %zu; computed in %s by plens " PLENS_VERSION ".",
-        info->n_layers, info->architecture, info->n_layers, info->d_model, info->vocab_size,
-        heatmap_precision(f->map));
-    const svg_place place = {margin, y, small_size, "start", soft};
-    return caption_leading * (double)svg_paragraph(draws ? f->out : NULL, place, text,
-                                                   f->width - 2 * margin, caption_leading, 8);
-}
-
-static void put_start(const figure *f, double height) {
+static void put_start(const figure *f) {
     output_format(f->out,
                   "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
                   "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%.0f\" height=\"%.0f\" "
@@ -225,29 +295,39 @@ static void put_start(const figure *f, double height) {
                   "font-family=\"Helvetica, Arial, "
                   "'Liberation Sans', 'Noto Sans', 'Noto Sans CJK JP', sans-serif\">\n<title>"
                   "Logit lens of ",
-                  f->width, height, f->width, height);
+                  f->width, f->height, f->width, f->height);
     markup_text(f->out, f->map->title, NULL);
     output_format(f->out, "</title>\n<desc>A heat map of layers by positions: the likeliest next "
                           "token in each cell, coloured by its probability.</desc>\n"
                           "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n");
 }
 
-void svg_write(output *out, const heatmap *map, palette colours) {
-    figure f = {out, map, colours, 0, 0, 0, 0};
-    measure(&f);
-    double legend = f.grid_top + grid_height(&f) + row_height + 20;
-    double caption = legend + 36;
-    put_start(&f, caption + put_caption(&f, caption, 0));
-    char *title = join("Logit lens of ", map->title, NULL);
-    put_plain(&f, margin, margin + 12, 13, "start", bold, title);
+static void put_title(const figure *f) {
+    char *title = join("Logit lens of ", f->map->title, NULL);
+    put_plain(f, margin, margin + 12, 13, "start", bold, title);
     free(title);
-    double x = margin + label_width;
+    put_plain(f, margin, margin + 25, small_size, "start", soft,
+              "What every layer would say next, had it been the last, after each token that was "
+              "read.");
+}
+
+void svg_write(output *out, const heatmap *map, palette colours) {
+    figure f;
+    memset(&f, 0, sizeof f);
+    f.out = out;
+    f.map = map;
+    f.colours = colours;
+    measure(&f);
+    put_start(&f);
+    put_title(&f);
+    double x = margin + label_width + axis_width;
     for (size_t i = 0; i < map->n_panels; i++) {
         put_panel(&f, &map->panels[i], x);
-        x += panel_width(&f, &map->panels[i]) + panel_gap;
+        x += panel_width(&f, &map->panels[i]) + panel_gap + axis_width;
     }
-    put_frame_labels(&f);
-    put_legend(&f, legend);
-    put_caption(&f, caption, 1);
+    for (size_t band = 0; band < f.n_bands; band++)
+        put_frame_labels(&f, f.grid_top + (double)band * f.band_height);
+    put_legend(&f, f.legend);
+    put_caption(&f, f.caption, 1);
     output_format(out, "</svg>\n");
 }

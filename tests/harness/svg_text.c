@@ -2,8 +2,10 @@
 
 #include <string.h>
 
-static const markup_tags tags = {"<tspan fill-opacity=\"0.6\">", "</tspan>",
-                                 "<tspan font-family=\"monospace\">", "</tspan>"};
+/* A stand-in reads from left to right in a line that does not, too. */
+static const markup_tags tags = {
+    "", "", "<tspan font-family=\"monospace\" direction=\"ltr\" unicode-bidi=\"embed\">",
+    "</tspan>"};
 
 /* Advance widths of Helvetica, in thousandths of the font's size, for U+0020 to U+007E. */
 static const short advances[] = {
@@ -30,9 +32,14 @@ double svg_text_width(text_cell cell) {
     return width;
 }
 
-static void open_text(output *out, const svg_place *place) {
-    output_format(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%g\" text-anchor=\"%s\"%s>",
-                  place->x, place->y, place->size, place->anchor, place->attributes);
+static void open_text(output *out, const svg_place *place, int is_leftward) {
+    /* a line's start is its right end then: only centred ones are anchored as before */
+    const char *anchor = !is_leftward || strcmp(place->anchor, "middle") == 0 ? place->anchor
+                         : strcmp(place->anchor, "start") == 0                ? "end"
+                                                                              : "start";
+    output_format(out, "<text x=\"%.1f\" y=\"%.1f\" font-size=\"%g\" text-anchor=\"%s\"%s%s>",
+                  place->x, place->y, place->size, anchor, is_leftward ? " direction=\"rtl\"" : "",
+                  place->attributes);
 }
 
 static void close_text(output *out) {
@@ -60,49 +67,63 @@ static const char *line_end(text_cell cell, double width) {
     return end;
 }
 
-void svg_line(output *out, const svg_place *place, text_cell cell, double width) {
+static void put_line(output *out, const svg_place *place, text_cell cell, double width,
+                     int is_leftward) {
     const double ellipsis = 1.0;
     int fits = svg_text_width(cell) * place->size <= width;
-    open_text(out, place);
+    open_text(out, place, is_leftward);
     put_signs(out, cell, fits ? cell.end : line_end(cell, width / place->size - ellipsis));
     if (!fits)
         output_format(out, "\xE2\x80\xA6"); /* U+2026 */
     close_text(out);
 }
 
-/* Where a line is broken: after the last space that fits, unless there is none. */
+void svg_line(output *out, const svg_place *place, text_cell cell, double width) {
+    put_line(out, place, cell, width, text_cell_is_leftward(cell));
+}
+
+/* May a line end between two signs: after a space; beside a wide sign, which words of Chinese and
+ * Japanese are made of, but neither before what closes nor after what opens (JIS X 4051). */
+static int may_break(const sign *before, const sign *after) {
+    static const char closing[] = "、。，．・：；！？）」』】〉》〕］｝ー…",
+                      opening[] = "（「『【〈《〔［｛";
+    if (before->code == ' ')
+        return 1;
+    return (before->columns == 2 || after->columns == 2) && strstr(closing, after->text) == NULL &&
+           strstr(opening, before->text) == NULL;
+}
+
+/* Where a line is broken: at the last place that fits, anywhere if there is none. */
 static const char *break_of(text_cell cell, double width) {
-    const char *end = line_end(cell, width), *at = end;
-    if (end == cell.end)
-        return end;
-    while (at > cell.at && at[-1] != ' ')
-        at--;
-    if (at > cell.at)
-        return at;
-    if (end > cell.at)
-        return end;
-    sign s;
-    text_cell_next(&cell, &s); /* not even one fits: go on all the same */
-    return cell.at;
+    const char *full = line_end(cell, width), *end = NULL;
+    sign last, s;
+    if (full == cell.end)
+        return full;
+    int is_first = text_cell_next(&cell, &last);
+    const char *first = cell.at;
+    for (const char *at = first; at <= full && is_first && text_cell_next(&cell, &s);
+         at = cell.at) {
+        end = may_break(&last, &s) ? at : end;
+        last = s;
+    }
+    return end != NULL ? end : full > first ? full : first;
 }
 
 size_t svg_paragraph(output *out, svg_place place, const char *text, double width, double leading,
                      size_t max_lines) {
     text_cell rest = text_cell_of(text, strlen(text), 0);
+    int is_leftward = text_cell_is_leftward(rest);
     size_t n_lines = 0;
     while (rest.at < rest.end && n_lines < max_lines) {
+        text_cell line = rest;
         n_lines++;
-        const char *end = break_of(rest, width / place.size);
-        if (out != NULL && n_lines == max_lines) {
-            svg_line(out, &place, rest, width);
-        } else if (out != NULL) {
-            open_text(out, &place);
-            put_signs(out, rest, end);
-            close_text(out);
-        }
-        place.y += leading;
-        rest.at = end;
+        rest.at = break_of(rest, width / place.size);
         rest.has_base = 0;
+        if (n_lines < max_lines)
+            line.end = rest.at;
+        if (out != NULL)
+            put_line(out, &place, line, width, is_leftward);
+        place.y += leading;
     }
     return n_lines;
 }

@@ -85,3 +85,12 @@ int text_cell_next(text_cell *cell, sign *s) {
     cell->at += length;
     return 1;
 }
+
+int text_cell_is_leftward(text_cell cell) {
+    sign s;
+    while (text_cell_next(&cell, &s)) {
+        if (!s.is_stand_in && code_point_is_letter(s.code))
+            return code_point_is_leftward(s.code);
+    }
+    return 0;
+}

@@ -30,4 +30,8 @@ text_cell text_cell_of_token(const plens_tokenizer *tokenizer, int32_t id, char 
 /* The next sign: 1, or 0 at the end. */
 int text_cell_next(text_cell *cell, sign *s);
 
+/* 1 if its first letter is of a script that is written from right to left: then its spaces, signs
+ * and stand-ins stand in that direction too (UAX 9, rule P2). */
+int text_cell_is_leftward(text_cell cell);
+
 #endif

@@ -8,7 +8,7 @@
 #include "tests/harness/system.h"
 #include "tests/harness/text_cell.h"
 
-static const size_t default_width = 100, widest_cell = 24;
+static const size_t default_width = 100;
 
 static void add_cell(view *v, char *text) {
     v->cells = reallocate(v->cells, v->n_cells + 1, sizeof *v->cells);
@@ -122,10 +122,12 @@ static void print_band(const view *v, output *out, const size_t *widths, size_t 
 }
 
 void view_print(view *v, output *out, size_t width, size_t n_fixed, size_t n_group) {
+    const size_t widest = 24, most = width / 3 < widest ? width / 3 : widest;
     size_t *widths = allocate(v->n_columns, sizeof *widths), first = n_fixed;
     for (size_t i = 0; i < v->n_cells; i++) {
-        clip(&v->cells[i].text, widest_cell);
-        size_t columns = text_columns(v->cells[i].text), c = i % v->n_columns;
+        size_t c = i % v->n_columns;
+        clip(&v->cells[i].text, c < n_fixed ? widest : most);
+        size_t columns = text_columns(v->cells[i].text);
         widths[c] = columns > widths[c] ? columns : widths[c];
     }
     do {
@@ -141,6 +143,19 @@ void view_print(view *v, output *out, size_t width, size_t n_fixed, size_t n_gro
     free(v->cells);
     v->cells = NULL;
     v->n_cells = 0;
+}
+
+void view_note(output *out, size_t width, const char *words) {
+    const size_t most = width < 79 ? width : 79;
+    for (size_t used = 0, n; *words != '\0'; words += n + (words[n] == ' ')) {
+        n = strcspn(words, " ");
+        int fits = used > 0 && used + 1 + n <= most;
+        if (used > 0)
+            output_bytes(out, fits ? " " : "\n", 1);
+        output_bytes(out, words, n);
+        used = fits ? used + 1 + n : n;
+    }
+    output_bytes(out, "\n\n", 2);
 }
 
 size_t view_width(void) {

@@ -35,8 +35,13 @@ void view_paint(view *v, const char *parameters);
 
 /* Prints lines of at most `width` columns: the first n_fixed columns of the table and as many whole
  * groups of n_group columns as fit; then, below, those columns again and the next groups, until all
- * are there. Frees the cells. */
+ * are there. Cells are cut to 24 columns, those in groups to a third of the width. Frees the cells.
+ */
 void view_print(view *v, output *out, size_t width, size_t n_fixed, size_t n_group);
+
+/* Prints words, one space between them, in lines of at most 79 columns and of `width`, and an empty
+ * line. */
+void view_note(output *out, size_t width, const char *words);
 
 /* How wide a table may be on standard output. */
 size_t view_width(void);

@@ -134,10 +134,53 @@ static void test_stand_ins(void) {
     }
 }
 
+/* Unicode's letters settle a direction, its digits and what is punctuation up to the Arabic block
+ * do not: a full stop or a quotation mark in front would turn a prompt around. */
+static void test_letters(void) {
+    for (uint32_t c = 0; c <= highest; c++) {
+        plens__category category = plens__unicode_category(c);
+        int is_letter = category >= PLENS__LU && category <= PLENS__LO;
+        int is_other = category == PLENS__ND || (category >= PLENS__PC && category <= PLENS__PO) ||
+                       category == PLENS__ZS;
+        int is_modifier = c >= 0x2B9 && c <= 0x2DF; /* neutral or strong */
+        CHECK_THAT(!is_letter || is_modifier || code_point_is_letter(c), "U+%04lX",
+                   (unsigned long)c);
+        CHECK_THAT(!is_other || c >= 0x590 || c == 0x37E || c == 0x387 || c == 0x55A ||
+                       (c >= 0x55B && c <= 0x58A) || !code_point_is_letter(c),
+                   "U+%04lX", (unsigned long)c);
+    }
+}
+
+/* The first letter decides: stand-ins and spaces have letters that are none of the text's. */
+static void test_directions(void) {
+    static const struct {
+        const char *text;
+        int expected;
+    } cases[] = {{"", 0},
+                 {" the", 0},
+                 {"\xD7\x95", 1},
+                 {" \xD7\x95", 1},
+                 {"\xD7\x95\xD7", 1}, /* a Hebrew letter and a cut one */
+                 {"\xD7", 0},
+                 {"\xD7\xD7\x95", 1},
+                 {"123. \xD8\xA7", 1}, /* digits, then Arabic */
+                 {"the \xD8\xA7", 0},
+                 {"\xD8\xA7 the", 1},
+                 {"\xE3\x80\x8C\xD8\xA7", 1}, /* after a Japanese bracket */
+                 {"\xE6\x97\xA5\xD8\xA7", 0}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *text = cases[i].text;
+        CHECK_THAT(text_cell_is_leftward(text_cell_of(text, strlen(text), 1)) == cases[i].expected,
+                   "case %zu", i);
+    }
+}
+
 int main(void) {
     RUN(test_decoder);
     RUN(test_marks);
     RUN(test_signs_are_harmless);
     RUN(test_stand_ins);
+    RUN(test_letters);
+    RUN(test_directions);
     return test_finish();
 }
