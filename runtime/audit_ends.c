@@ -263,6 +263,37 @@ static void explain_weight(plens__audit *a, plens__finding *finding) {
              plens__show_number(weight * s.factor, found), plens__show_number(weight, expected));
 }
 
+/* For each position <target, made> and <made, made>. */
+static void alike_task(void *arg, size_t item, int thread) {
+    plens__audit *a = arg;
+    size_t n = a->c.noise.n, d = a->c.noise.d;
+    (void)item;
+    (void)thread;
+    for (size_t t = 0; t < n; t++) {
+        a->alike[t] = a->alike[n + t] = 0;
+        for (size_t at = t * d; at < (t + 1) * d; at++) {
+            a->alike[t] += a->c.target[at] * a->c.base_output[at];
+            a->alike[n + t] += a->c.base_output[at] * a->c.base_output[at];
+        }
+    }
+}
+
+static void explain_epsilon(plens__audit *a, plens__finding *finding) {
+    plens__case *c = &a->c;
+    double eps = c->final_eps;
+    char found[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
+    plens__guarded(alike_task, a);
+    c->final_eps = plens__epsilon_of(c, c->base.out, a->alike, a->alike + c->noise.n);
+    plens__excess after = plens__case_try(c, &c->model, 1);
+    if (after.worst <= 1) {
+        finding->explained = 1;
+        finding->after = after;
+        snprintf(finding->text, sizeof finding->text, "its epsilon is about %s, expected %s",
+                 plens__show_number(c->final_eps, found), plens__show_number(eps, expected));
+    }
+    c->final_eps = eps;
+}
+
 void plens__explain_final_norm(plens__audit *a, plens__finding *finding) {
     plens__case *c = &a->c;
     plens__norm_kind kind = c->final_kind;
@@ -286,6 +317,8 @@ void plens__explain_final_norm(plens__audit *a, plens__finding *finding) {
     }
     c->final_kind = kind;
     c->final_eps = eps;
+    if (!finding->explained)
+        explain_epsilon(a, finding);
     if (!finding->explained)
         explain_weight(a, finding);
 }

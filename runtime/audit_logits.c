@@ -11,23 +11,13 @@
 
 static const plens__arithmetic exactly;
 
-/* One way of making them from the last state. */
-typedef struct logits_way {
-    plens__norm_kind kind;
-    double eps;
-    int norms;  /* how often the final norm is applied to the state */
-    int shift;  /* the row of id i is taken for id i + shift */
-    int tied;   /* the embedding's rows are used for an untied unembedding */
-    double cap; /* cap * tanh(logits / cap); 0: none */
-} logits_way;
-
 typedef struct logits_sums {
     plens__audit *a;
     size_t first, n; /* ids of the tile */
     plens_audit_row *row;
-    double alike, own; /* <found, made>, <made, made> */
+    double alike; /* <found, made> */
     double departed, size, rounding;
-    double *position; /* [2, n_ids] squares of departure and size */
+    double *position; /* [3, n_ids] squares of departure and size, <found, made> */
     /* ids whose logits depart */
     size_t n_wrong, first_wrong;
     plens__excess worst;
@@ -82,6 +72,7 @@ static void tile_sums_task(void *arg, size_t item, int thread) {
             excess += departure * departure / (unit * unit * (double)n);
             s->position[t] += departure * departure;
             s->alike += (departure + a->logits_made[at]) * a->logits_made[at];
+            s->position[2 * n + t] += (departure + a->logits_made[at]) * a->logits_made[at];
             s->position[n + t] += a->logits_made[at] * a->logits_made[at];
             s->rounding += unit * unit;
         }
@@ -109,25 +100,25 @@ static void finish_row_task(void *arg, size_t item, int thread) {
 }
 
 /* The state `from` after the way's norms. */
-static void final_state(plens__audit *a, const logits_way *way, const plens__arithmetic *arithmetic,
-                        const double *from, double *to) {
+static void final_state(plens__audit *a, const plens__logits_way *way,
+                        const plens__arithmetic *arithmetic, const double *from, double *to) {
     plens__case *c = &a->c;
     size_t bytes = c->noise.n * c->noise.d * sizeof(double);
     memcpy(to, from, bytes);
     for (int i = 0; i < way->norms; i++) {
         memcpy(c->samples, to, bytes);
-        plens__reference_norm(&c->reference, way->kind, a->weights.final_norm, NULL, way->eps,
-                              arithmetic, c->samples, to);
+        plens__reference_norm(&c->reference, way->kind,
+                              way->weight != NULL ? way->weight : a->weights.final_norm, NULL,
+                              way->eps, arithmetic, c->samples, to);
     }
 }
 
-static const plens__tensor *matrix_of(const plens__audit *a, const logits_way *way) {
+static const plens__tensor *matrix_of(const plens__audit *a, const plens__logits_way *way) {
     return way->tied ? a->model->layout.embed : a->model->layout.unembed;
 }
 
-/* Rows [first, first + n) of the way's matrix. */
-static plens_status read_tile(plens__audit *a, const logits_way *way, size_t first, size_t n,
-                              plens__matrix *tile, plens_error *error) {
+plens_status plens__read_unembed(plens__audit *a, const plens__logits_way *way, size_t first,
+                                 size_t n, plens__matrix *tile, plens_error *error) {
     const plens__tensor *matrix = matrix_of(a, way);
     size_t d = a->model->config.d_model, row = d * (matrix->dtype == PLENS_F32 ? 4 : 2);
     *tile = (plens__matrix){a->weights.tiles[0], matrix->dtype, n, d};
@@ -153,7 +144,7 @@ static void cap_task(void *arg, size_t item, int thread) {
 }
 
 /* Tile after tile of the vocabulary; with a shift without the ids that have no such row. */
-static plens_status run_logits(plens__audit *a, const logits_way *way, logits_sums *s,
+static plens_status run_logits(plens__audit *a, const plens__logits_way *way, logits_sums *s,
                                plens_error *error) {
     plens__case *c = &a->c;
     size_t n = a->states->n_ids, end = a->model->config.vocab_size - (size_t)(way->shift < 0);
@@ -165,7 +156,7 @@ static plens_status run_logits(plens__audit *a, const logits_way *way, logits_su
         plens__matrix tile;
         s->n = end - s->first < PLENS__TILE_IDS ? end - s->first : PLENS__TILE_IDS;
         size_t row = way->shift > 0 ? s->first - 1 : s->first + (size_t)(way->shift < 0);
-        plens_status status = read_tile(a, way, row, s->n, &tile, error);
+        plens_status status = plens__read_unembed(a, way, row, s->n, &tile, error);
         if (status != PLENS_OK)
             return status;
         plens__reference_multiply(&c->reference, &tile, &exactly, c->base_output, n,
@@ -188,20 +179,20 @@ static plens_status run_logits(plens__audit *a, const logits_way *way, logits_su
 static logits_sums start_sums(plens__audit *a, plens_audit_row *row) {
     logits_sums s = {.a = a, .row = row, .position = a->logits_squares};
     memset(row, 0, sizeof *row);
-    memset(s.position, 0, 2 * a->states->n_ids * sizeof(double));
+    memset(s.position, 0, 3 * a->states->n_ids * sizeof(double));
     row->place = PLENS_PLACE_UNEMBED;
     return s;
 }
 
-static logits_way model_way(const plens__audit *a) {
-    return (logits_way){.kind = PLENS__NORM_RMS,
-                        .eps = a->model->config.rms_norm_eps,
-                        .norms = !a->states->last_is_normed};
+static plens__logits_way model_way(const plens__audit *a) {
+    return (plens__logits_way){.kind = PLENS__NORM_RMS,
+                               .eps = a->model->config.rms_norm_eps,
+                               .norms = !a->states->last_is_normed};
 }
 
 plens_status plens__audit_logits(plens__audit *a, plens_audit_row *row, plens_error *error) {
     logits_sums s = start_sums(a, row);
-    logits_way way = model_way(a);
+    plens__logits_way way = model_way(a);
     plens_status status = run_logits(a, &way, &s, error);
     row->excess = s.worst.worst;
     return status;
@@ -248,9 +239,8 @@ static void tell_ids(const plens__audit *a, const logits_sums *s, plens__finding
     }
 }
 
-/* Tries a way; it explains the logits if it agrees with them. */
-static plens_status try_way(plens__audit *a, const logits_way *way, const char *text,
-                            plens__finding *finding, plens_error *error) {
+plens_status plens__try_logits(plens__audit *a, const plens__logits_way *way, const char *text,
+                               plens__finding *finding, plens_error *error) {
     plens_audit_row row;
     logits_sums s = start_sums(a, &row);
     plens_status status = run_logits(a, way, &s, error);
@@ -265,15 +255,24 @@ static plens_status try_norms(plens__audit *a, plens__finding *finding, int *at_
                               plens_error *error) {
     plens_status status = PLENS_OK;
     for (size_t i = 0; i < sizeof mistakes / sizeof *mistakes; i++) {
-        logits_way way = model_way(a);
+        plens__logits_way way = model_way(a);
         way.norms = mistakes[i].norms - a->states->last_is_normed;
         way.kind = mistakes[i].kind;
         way.eps = mistakes[i].eps < 0 ? way.eps : mistakes[i].eps;
         if (way.norms < 0 || (a->states->last_is_normed && mistakes[i].norms == 1))
             continue;
-        status = try_way(a, &way, mistakes[i].text, finding, error);
+        status = plens__try_logits(a, &way, mistakes[i].text, finding, error);
         if (status != PLENS_OK || finding->explained)
             break;
+    }
+    if (status == PLENS_OK && !finding->explained && !a->states->last_is_normed) {
+        plens_audit_row row;
+        plens__logits_way way = model_way(a);
+        logits_sums s = start_sums(a, &row);
+        status = run_logits(a, &way, &s, error); /* again: what the trials left is another's */
+        if (status == PLENS_OK)
+            status = plens__explain_norm_by_logits(a, &way, s.position + 2 * a->states->n_ids,
+                                                   s.position + a->states->n_ids, finding, error);
     }
     *at_norm = finding->explained && !a->states->last_is_normed;
     return status;
@@ -301,7 +300,7 @@ static plens_status try_caps(plens__audit *a, const logits_sums *model, plens__f
                              plens_error *error) {
     cap_search search = {model->largest, model->largest_found, 0};
     char text[96], shown[PLENS__NUMBER_TEXT];
-    logits_way way = model_way(a);
+    plens__logits_way way = model_way(a);
     if (!(search.found / search.made > 0.01 && search.found / search.made < 0.9999))
         return PLENS_OK;
     plens__guarded(find_cap_task, &search);
@@ -312,7 +311,7 @@ static plens_status try_caps(plens__audit *a, const logits_sums *model, plens__f
             continue;
         snprintf(text, sizeof text, "the logits are capped: %s tanh(logits / %s)",
                  plens__show_number(way.cap, shown), shown);
-        plens_status status = try_way(a, &way, text, finding, error);
+        plens_status status = plens__try_logits(a, &way, text, finding, error);
         if (status != PLENS_OK)
             return status;
     }
@@ -331,13 +330,13 @@ static plens_status try_rows(plens__audit *a, plens__finding *finding, plens_err
     const plens__layout *layout = &a->model->layout;
     plens_status status = PLENS_OK;
     for (size_t i = 0; i < sizeof ways / sizeof *ways && !finding->explained; i++) {
-        logits_way way = model_way(a);
+        plens__logits_way way = model_way(a);
         way.shift = ways[i].shift;
         way.tied = ways[i].tied;
         if (way.tied &&
             (layout->embed == layout->unembed || layout->embed->dtype != layout->unembed->dtype))
             continue;
-        status = try_way(a, &way, ways[i].text, finding, error);
+        status = plens__try_logits(a, &way, ways[i].text, finding, error);
         if (status != PLENS_OK)
             break;
     }
@@ -347,7 +346,7 @@ static plens_status try_rows(plens__audit *a, plens__finding *finding, plens_err
 plens_status plens__explain_logits(plens__audit *a, plens__finding *finding, int *at_norm,
                                    plens_error *error) {
     plens_audit_row row;
-    logits_way way = model_way(a);
+    plens__logits_way way = model_way(a);
     logits_sums found = start_sums(a, &row);
     plens_status status = run_logits(a, &way, &found, error);
     memset(finding, 0, sizeof *finding);
