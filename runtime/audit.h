@@ -28,7 +28,7 @@ typedef struct plens__audit {
     plens__excess *excess;        /* [n_layers, PLENS__MAKINGS] */
     double *rounding;             /* [n_layers, PLENS__MAKINGS] */
     double *logits_found, *logits_made, *logits_noise; /* [n, PLENS__TILE_IDS] */
-    double *logits_squares;                            /* [3, n] */
+    double *logits_squares;                            /* [5, n] */
     plens__noise logits_scale;
     double *alike; /* [2, n] */
 } plens__audit;
@@ -85,6 +85,7 @@ typedef struct plens__logits_way {
     int norms;  /* how often the final norm is applied to the state */
     int shift;  /* the row of id i is taken for id i + shift */
     int tied;   /* the embedding's rows are used for an untied unembedding */
+    int later;  /* position t has the logits of position t + this, in a circle: -1, 0, 1 */
     double cap; /* cap * tanh(logits / cap); 0: none */
 } plens__logits_way;
 

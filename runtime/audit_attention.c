@@ -18,13 +18,13 @@ static double frequency(const plens__variant *variant, size_t i) {
     double exponent = (double)(2 * i) / (double)variant->rope_dims;
     double f = plens__exp(-exponent * plens__log(config->rope_theta));
     if (config->rope_type == PLENS__ROPE_LINEAR)
-        return f / config->rope_factor;
+        return f / config->rope_factor / variant->rope_stretch;
     if (config->rope_type != PLENS__ROPE_LLAMA3)
-        return f;
+        return f / variant->rope_stretch;
     double low = config->rope_low_freq_factor, high = config->rope_high_freq_factor;
     double smooth = (config->rope_original_positions * f / two_pi - low) / (high - low);
     smooth = smooth < 0 ? 0 : smooth > 1 ? 1 : smooth;
-    return (1 - smooth) * (f / config->rope_factor) + smooth * f;
+    return ((1 - smooth) * (f / config->rope_factor) + smooth * f) / variant->rope_stretch;
 }
 
 /* Sine and cosine of pair i at a position. Exactly as Transformers has it the frequency and the
@@ -60,7 +60,8 @@ static void rotate_head(const plens__step *s, double position, size_t at, double
 
 void plens__rotate_back(const plens__config *config, double position, double *head) {
     static const plens__arithmetic exact;
-    plens__variant variant = {.config = *config, .rope_reversed = 1, .rope_dims = config->head_dim};
+    plens__variant variant = {
+        .config = *config, .rope_reversed = 1, .rope_dims = config->head_dim, .rope_stretch = 1};
     plens__reference reference = {.config = config};
     plens__step s = {.reference = &reference, .variant = &variant, .arithmetic = &exact};
     rotate_head(&s, position, 0, head);

@@ -26,10 +26,7 @@ void plens__variant_of_model(const plens__config *config, size_t layer, plens__v
     variant->scale = 1 / sqrt((double)config->head_dim);
     variant->window = config->windows[layer - 1];
     variant->rope_dims = config->head_dim;
-    if (config->rope_type == PLENS__ROPE_DEFAULT) { /* the same, with a number to fit */
-        variant->config.rope_type = PLENS__ROPE_LINEAR;
-        variant->config.rope_factor = 1;
-    }
+    variant->rope_stretch = 1;
     variant->attn_norm_out = variant->mlp_norm_out = 1;
     variant->skip_attn = variant->skip_mlp = variant->attn_out = variant->mlp_out = 1;
     for (int s = 0; s < PLENS__N_LINEAR; s++) {

@@ -135,6 +135,7 @@ typedef struct plens__variant {
     int rope_v;               /* values are rotated too */
     int permute_q, permute_k; /* elements of a head in another order: 1: even ones, then odd ones;
                                  -1: the first half is put at even places */
+    double rope_stretch;      /* positions are divided by it: 1 */
     size_t rope_dims;         /* of each head that are rotated, the first ones: head_dim */
     int shift_q, shift_k;     /* added to the positions of queries and keys */
     size_t window;

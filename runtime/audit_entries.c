@@ -250,6 +250,10 @@ typedef struct start {
 #define FIRST_SHARE 0.05
 #define NEXT        0.97
 
+/* Choices are made again where they explained this much more than the first; so many. */
+#define PROMISING      0.7
+#define N_RECONSIDERED 40
+
 /* The best candidate of each kind in each slot, by falling alignment with the departure. */
 static size_t find_starts(plens__ranking *r, start *starts) {
     plens__case *c = r->c;
@@ -262,6 +266,7 @@ static size_t find_starts(plens__ranking *r, start *starts) {
             plens__rank(r);
             memcpy(c->samples, c->base_departure, c->noise.n * c->noise.d * sizeof(double));
             plens__rank_exactly(r, &c->model, N_LOOKED);
+            plens__rank_row(r, &c->model);
             size_t at = n;
             if (r->best[0].row == SIZE_MAX || !(r->best[0].score > FIRST_SHARE))
                 continue;
@@ -276,32 +281,64 @@ static size_t find_starts(plens__ranking *r, start *starts) {
     return n;
 }
 
+/* Adds the change that explains most of the rest, which is in c->samples, and fits all values
+ * again. */
+static plens__excess add_best(plens__ranking *r, plens__variant *variant) {
+    plens__case *c = r->c;
+    size_t bytes = c->noise.n * c->noise.d * sizeof(double);
+    memcpy(r->current, c->samples, bytes);
+    plens__rank_sweep(r, variant, r->current);
+    plens__rank(r);
+    memcpy(c->samples, r->current, bytes);
+    plens__rank_exactly(r, variant, N_LOOKED);
+    plens__rank_row(r, variant);
+    if (r->best[0].row != SIZE_MAX)
+        plens__add_edit(variant, &r->best[0], 0);
+    return plens__fit_edits(r, variant);
+}
+
+/* Takes each change back in turn and adds the best in its place, while that helps: a first choice
+ * is made when little is known. */
+static plens__excess reconsider(plens__ranking *r, plens__variant *variant, plens__excess excess) {
+    int failed = 0;
+    for (int i = 0; i < N_RECONSIDERED && failed < (int)variant->n_edits && excess.worst > 1; i++) {
+        plens__variant other = *variant;
+        size_t last = other.n_edits - 1;
+        memmove(other.edits, other.edits + 1, last * sizeof *other.edits);
+        other.edits[last] = variant->edits[0]; /* the oldest becomes the newest, if it stays */
+        *variant = other;
+        other.n_edits--;
+        plens__fit_edits(r, &other);
+        plens__excess after = add_best(r, &other);
+        failed++;
+        if (!(after.all < NEXT * excess.all))
+            continue;
+        *variant = other;
+        excess = after;
+        failed = 0;
+    }
+    return excess;
+}
+
 /* Adds changes while that helps: what explains most of the rest, then all values are fitted again
  * [orthogonal matching pursuit: Pati, Rezaiifar & Krishnaprasad 1993]. */
 static plens__excess pursue(plens__ranking *r, const start *from, plens__variant *variant) {
     plens__case *c = r->c;
-    size_t bytes = c->noise.n * c->noise.d * sizeof(double);
     *variant = c->model;
     plens__add_edit(variant, &from->first, 0);
-    plens__excess excess = plens__fit_edits(r, variant);
+    plens__excess first = plens__fit_edits(r, variant), excess = first;
     r->only = (int)from->first.slot;
     r->kind = from->kind;
     while (excess.worst > 1 && variant->n_edits < PLENS__EDITS && !c->stopped) {
-        memcpy(r->current, c->samples, bytes);
-        plens__rank_sweep(r, r->current);
-        plens__rank(r);
-        memcpy(c->samples, r->current, bytes);
-        plens__rank_exactly(r, variant, N_LOOKED);
-        if (r->best[0].row == SIZE_MAX)
-            break;
         plens__variant more = *variant;
-        plens__add_edit(&more, &r->best[0], 0);
-        plens__excess after = plens__fit_edits(r, &more);
+        plens__excess after = add_best(r, &more);
         if (!(after.all < NEXT * excess.all))
             break;
         *variant = more;
         excess = after;
     }
+    if (excess.all < PROMISING * first.all && variant->n_edits > 1)
+        excess = reconsider(r, variant, excess);
     r->kind = PLENS__ENTRIES;
     r->only = -1;
     return excess;
@@ -329,7 +366,7 @@ plens_status plens__fit_entries(plens__case *c, plens__finding *finding, plens_e
     plens_status status = plens__rank_open(&r, c, &base, error);
     if (status != PLENS_OK)
         return status;
-    plens__rank_sweep(&r, c->base_departure);
+    plens__rank_sweep(&r, NULL, c->base_departure);
     plens__rank(&r);
     memcpy(c->samples, c->base_departure, bytes);
     plens__rank_exactly(&r, &c->model, PLENS__N_BEST);

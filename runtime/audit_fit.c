@@ -106,7 +106,7 @@ static int improve(plens__ranking *r, plens__variant *variant, plens__excess *ex
     double share = 1;
     for (int halvings = 0; halvings <= HALVINGS; halvings++, share /= 2) {
         plens__variant moved = moved_by(variant, &s, share);
-        plens__excess after = plens__case_try(c, &moved, mlp_only);
+        plens__excess after = plens__case_measure(c, &moved, mlp_only);
         if (!(after.all < excess->all))
             continue;
         double most = 0;
@@ -151,7 +151,7 @@ plens__excess plens__fit_edits(plens__ranking *r, plens__variant *variant) {
     int mlp_only = plens__slot_is_mlp(variant->edits[0].slot), again = 1;
     plens__excess excess;
     for (int round = 0; round < 2 && again; round++) {
-        excess = plens__case_try(c, variant, mlp_only);
+        excess = plens__case_measure(c, variant, mlp_only);
         memcpy(c->samples, c->departure, bytes);
         for (int i = 0; i < STEPS && improve(r, variant, &excess); i++)
             continue;

@@ -17,7 +17,10 @@ typedef struct logits_sums {
     plens_audit_row *row;
     double alike; /* <found, made> */
     double departed, size, rounding;
-    double *position; /* [3, n_ids] squares of departure and size, <found, made> */
+    /* [5, n_ids] squares of departure and size, <found, made>, sums of departure and of found */
+    double *position;
+    double varied;   /* departures less each id's mean over positions, squared */
+    double smallest; /* found */
     /* ids whose logits depart */
     size_t n_wrong, first_wrong;
     plens__excess worst;
@@ -58,7 +61,7 @@ static void tile_sums_task(void *arg, size_t item, int thread) {
     (void)item;
     (void)thread;
     for (size_t i = 0; i < s->n; i++) {
-        double excess = 0;
+        double excess = 0, square = 0, sum = 0;
         for (size_t t = 0; t < n; t++) {
             size_t at = t * s->n + i;
             double unit = a->logits_scale.position[t];
@@ -72,10 +75,17 @@ static void tile_sums_task(void *arg, size_t item, int thread) {
             excess += departure * departure / (unit * unit * (double)n);
             s->position[t] += departure * departure;
             s->alike += (departure + a->logits_made[at]) * a->logits_made[at];
-            s->position[2 * n + t] += (departure + a->logits_made[at]) * a->logits_made[at];
+            double found = departure + a->logits_made[at];
+            s->position[2 * n + t] += found * a->logits_made[at];
+            s->position[3 * n + t] += departure;
+            s->position[4 * n + t] += found;
+            s->smallest = found < s->smallest ? found : s->smallest;
+            sum += departure;
+            square += departure * departure;
             s->position[n + t] += a->logits_made[at] * a->logits_made[at];
             s->rounding += unit * unit;
         }
+        s->varied += square - sum * sum / (double)n;
         if (sqrt(excess) > plens__noise_limit(a->logits_scale.distinct) && s->n_wrong++ == 0)
             s->first_wrong = s->first + i;
     }
@@ -111,6 +121,14 @@ static void final_state(plens__audit *a, const plens__logits_way *way,
                               way->weight != NULL ? way->weight : a->weights.final_norm, NULL,
                               way->eps, arithmetic, c->samples, to);
     }
+}
+
+/* Rows [n, d] one place up or down, in a circle; by way of the first or last one in `row`. */
+static void roll_rows(int later, size_t n, size_t d, double *row, double *rows) {
+    size_t bytes = d * sizeof *rows, rest = (n - 1) * bytes;
+    memcpy(row, later > 0 ? rows : rows + (n - 1) * d, bytes);
+    memmove(later > 0 ? rows : rows + d, later > 0 ? rows + d : rows, rest);
+    memcpy(later > 0 ? rows + (n - 1) * d : rows, row, bytes);
 }
 
 static const plens__tensor *matrix_of(const plens__audit *a, const plens__logits_way *way) {
@@ -152,6 +170,10 @@ static plens_status run_logits(plens__audit *a, const plens__logits_way *way, lo
     plens__case_blur(c, c->target, 1);
     final_state(a, way, &exactly, c->target, c->base_output);
     final_state(a, way, &arithmetic, c->blurred, c->trial_output);
+    if (way->later != 0) {
+        roll_rows(way->later, n, c->noise.d, c->samples, c->base_output);
+        roll_rows(way->later, n, c->noise.d, c->samples, c->trial_output);
+    }
     for (s->first = way->shift > 0; s->first < end; s->first += s->n) {
         plens__matrix tile;
         s->n = end - s->first < PLENS__TILE_IDS ? end - s->first : PLENS__TILE_IDS;
@@ -179,7 +201,7 @@ static plens_status run_logits(plens__audit *a, const plens__logits_way *way, lo
 static logits_sums start_sums(plens__audit *a, plens_audit_row *row) {
     logits_sums s = {.a = a, .row = row, .position = a->logits_squares};
     memset(row, 0, sizeof *row);
-    memset(s.position, 0, 3 * a->states->n_ids * sizeof(double));
+    memset(s.position, 0, 5 * a->states->n_ids * sizeof(double));
     row->place = PLENS_PLACE_UNEMBED;
     return s;
 }
@@ -218,13 +240,43 @@ static const struct {
     {PLENS__NORM_RMS, 1, 0, "the final norm's epsilon is 0"},
 };
 
+/* 1 if what departs is a constant of each position. */
+static int is_constant(const logits_sums *s) {
+    size_t n = s->a->states->n_ids;
+    double vocab = (double)s->a->model->config.vocab_size, left = 0;
+    for (size_t t = 0; t < n; t++)
+        left += s->position[t] - s->position[3 * n + t] * s->position[3 * n + t] / vocab;
+    return left < 1e-6 * s->departed;
+}
+
+/* 1 if what is found at each position is not negative and sums to 1. */
+static int is_distribution(const logits_sums *s) {
+    size_t n = s->a->states->n_ids, t = 0;
+    while (t < n && fabs(s->position[4 * n + t] - 1) < 0.01)
+        t++;
+    return s->smallest >= 0 && t == n;
+}
+
+/* What logits are that are no logits. */
+static const char *other_than_logits(const logits_sums *s) {
+    return is_constant(s)       ? "a constant is added to all logits of a position: are they "
+                                  "log-probabilities?"
+           : is_distribution(s) ? "they are probabilities, after the softmax"
+           : s->a->states->n_ids > 1 && s->varied < 1e-6 * s->departed
+               ? "the same is added at all positions: a bias"
+               : NULL;
+}
+
 /* Few ids are rows of the unembedding; one factor for all is told too. */
 static void tell_ids(const plens__audit *a, const logits_sums *s, plens__finding *finding) {
     size_t vocab = a->model->config.vocab_size;
     char factor[PLENS__NUMBER_TEXT];
     double scale = s->alike / (s->size > 0 ? s->size : 1);
     double left = s->departed - (scale - 1) * (scale - 1) * s->size;
-    if (s->n_wrong > 0 && s->n_wrong <= 1 + vocab / 50) {
+    if (other_than_logits(s) != NULL) {
+        finding->explained = 1;
+        snprintf(finding->text, sizeof finding->text, "%s", other_than_logits(s));
+    } else if (s->n_wrong > 0 && s->n_wrong <= 1 + vocab / 50) {
         finding->explained = 1;
         snprintf(finding->text, sizeof finding->text,
                  "the logits of %zu of %zu token ids, the first is %zu: its row of %s", s->n_wrong,
@@ -320,12 +372,14 @@ static plens_status try_caps(plens__audit *a, const logits_sums *model, plens__f
 
 static plens_status try_rows(plens__audit *a, plens__finding *finding, plens_error *error) {
     static const struct {
-        int shift, tied;
+        int shift, tied, later;
         const char *text;
     } ways[] = {
-        {0, 1, "the embedding is used in place of lm_head.weight"},
-        {1, 0, "each token id has the row of the id before it"},
-        {-1, 0, "each token id has the row of the id after it"},
+        {0, 1, 0, "the embedding is used in place of lm_head.weight"},
+        {1, 0, 0, "each token id has the row of the id before it"},
+        {-1, 0, 0, "each token id has the row of the id after it"},
+        {0, 0, -1, "each position has the logits of the position before it"},
+        {0, 0, 1, "each position has the logits of the position after it"},
     };
     const plens__layout *layout = &a->model->layout;
     plens_status status = PLENS_OK;
@@ -333,6 +387,9 @@ static plens_status try_rows(plens__audit *a, plens__finding *finding, plens_err
         plens__logits_way way = model_way(a);
         way.shift = ways[i].shift;
         way.tied = ways[i].tied;
+        way.later = ways[i].later;
+        if (way.later != 0 && a->states->n_ids < 2)
+            continue;
         if (way.tied &&
             (layout->embed == layout->unembed || layout->embed->dtype != layout->unembed->dtype))
             continue;

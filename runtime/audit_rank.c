@@ -60,17 +60,22 @@ static void seed_task(void *arg, size_t item, int thread) {
         if (c->final_norm == NULL)
             continue;
         memset(raw, 0, d * sizeof *raw);
-        plens__norm_back_row(c->base.out + t * d, seed, c->final_norm, d, c->final_eps, raw);
+        plens__norm_back_row(r->trace->out + t * d, seed, c->final_norm, d, c->final_eps, raw);
         memcpy(seed, raw, d * sizeof *raw);
     }
 }
 
-void plens__rank_sweep(plens__ranking *r, const double *departure) {
+void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const double *departure) {
     plens__case *c = r->c;
     r->departure = departure;
+    r->trace = &c->base;
+    if (variant != NULL) {
+        plens__case_output(c, variant, 0);
+        r->trace = &c->trial;
+    }
     for (r->probe = 0; r->probe <= PLENS__N_PROBES; r->probe++) {
         plens__guarded(seed_task, r);
-        plens__block_backward(&c->reference, &c->model, c->x, &c->base, r->seed,
+        plens__block_backward(&c->reference, &c->model, c->x, r->trace, r->seed,
                               &r->adjoints[r->probe]);
     }
 }
@@ -276,6 +281,19 @@ void plens__rank_exactly(plens__ranking *r, const plens__variant *variant, size_
         found->step = slope.step;
     }
     qsort(r->best, n, sizeof *r->best, compare);
+}
+
+void plens__rank_row(plens__ranking *r, const plens__variant *variant) {
+    plens__candidate best = r->best[0];
+    if (r->kind != PLENS__ENTRIES || best.row == SIZE_MAX || best.slot >= PLENS__N_LINEAR)
+        return;
+    size_t n_in = plens__linear_at(r->c, (int)best.slot)->matrix.n_in;
+    if (n_in > n_exact(r->c))
+        return;
+    for (size_t i = 0; i < PLENS__N_BEST; i++)
+        r->best[i] =
+            (plens__candidate){0, 0, best.slot, i < n_in ? best.row : SIZE_MAX, i < n_in ? i : 0};
+    plens__rank_exactly(r, variant, PLENS__N_BEST);
 }
 
 /* ---- memory ---- */

@@ -38,14 +38,15 @@ typedef struct plens__ranking {
     int only;         /* a slot, or -1 */
     plens__kind kind; /* what is ranked: entries, or whole rows or columns of matrices */
     const double *departure;
+    const plens__trace *trace; /* of the run that the departure is of */
     int probe;
 } plens__ranking;
 
 /* Memory for a ranking of c: base, to be freed. */
 plens_status plens__rank_open(plens__ranking *r, plens__case *c, char **base, plens_error *error);
 
-/* The sweeps back from a departure [n, d_model]. */
-void plens__rank_sweep(plens__ranking *r, const double *departure);
+/* The sweeps back from a departure [n, d_model], that of `variant`; NULL: the model's own. */
+void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const double *departure);
 
 /* The best entries to r->best[0 .. PLENS__N_BEST) by their estimates; row SIZE_MAX ends them. */
 void plens__rank(plens__ranking *r);
@@ -53,6 +54,10 @@ void plens__rank(plens__ranking *r);
 /* Exact alignments with c->samples, the departure of `variant`, in place of the estimates; of so
  * many at most. */
 void plens__rank_exactly(plens__ranking *r, const plens__variant *variant, size_t at_most);
+
+/* The same for all entries of the best one's row, where that is cheap: their derivatives are much
+ * alike, so that the estimates may leave the right one out. */
+void plens__rank_row(plens__ranking *r, const plens__variant *variant);
 
 void plens__add_edit(plens__variant *variant, const plens__candidate *found, double value);
 

@@ -76,6 +76,7 @@ static const number_entry numbers[] = {
     {"the attention scale", "attention", 1, {AT(scale)}},
     {"the rotary embedding's base (rope theta)", "attention", 1, {AT(config.rope_theta)}},
     {"the rotary embedding's factor", "attention", 1, {AT(config.rope_factor)}},
+    {"what positions are divided by before the rotation", "attention", 1, {AT(rope_stretch)}},
     {"the rotary embedding's low_freq_factor", "attention", 1, {AT(config.rope_low_freq_factor)}},
     {"the rotary embedding's high_freq_factor", "attention", 1, {AT(config.rope_high_freq_factor)}},
     {"the rotary embedding's original_max_position_embeddings",
@@ -123,7 +124,7 @@ static int fit_number(plens__case *c, const number_entry *number, plens__suspect
     suspect->part = number->part;
     for (int i = 0; i < 20; i++) {
         set_number(c, number, s, &suspect->variant);
-        *excess = plens__case_try(c, &suspect->variant, suspect->mlp_only);
+        plens__case_measure(c, &suspect->variant, suspect->mlp_only);
         memcpy(c->samples, c->departure,
                c->reference.n * c->reference.config->d_model * sizeof(double));
         set_number(c, number, s + h, &moved);
@@ -177,7 +178,11 @@ int plens__fit_numbers(plens__case *c, plens__suspect *best, plens__excess *exce
         plens__excess after;
         double value;
         memcpy(&value, (char *)&c->model + numbers[i].at[0], sizeof value);
-        if (!(value > 0) || (i == 3 && c->reference.block->q_norm == NULL))
+        int of_output = numbers[i].at[0] == AT(skip_mlp) && numbers[i].n == 2;
+        int of_rope = numbers[i].at[0] == AT(config.rope_factor);
+        if (!(value > 0) || (i == 3 && c->reference.block->q_norm == NULL) ||
+            (of_rope && c->reference.config->rope_type == PLENS__ROPE_DEFAULT) ||
+            (of_output && c->final_norm != NULL)) /* the norm takes it out */
             continue;
         if (!fit_number(c, &numbers[i], &suspect, &after))
             continue;

@@ -35,7 +35,7 @@ plens__answer plens__suspect_scales(const plens__case *c, size_t i, plens__suspe
 
 /* Part of a head rotated; positions divided; Llama 3's scaling for another context. */
 static plens__answer stretched(const plens__config *model, size_t i, plens__suspect *s) {
-    static const double divisors[] = {2, 4, 8, 0.5}, contexts[] = {8192, 4096, 2048};
+    static const double divisors[] = {4, 8, 2, 0.5}, contexts[] = {8192, 4096, 2048};
     char text[128], shown[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
     plens__config *config = &s->variant.config;
     if (i < 2) {
@@ -46,12 +46,10 @@ static plens__answer stretched(const plens__config *model, size_t i, plens__susp
         snprintf(text, sizeof text, "only the first %zu of a head's %zu dimensions are rotated",
                  s->variant.rope_dims, config->head_dim);
     } else if (i < 6) {
-        if (model->rope_type != PLENS__ROPE_DEFAULT)
-            return PLENS__NOT_HERE;
-        config->rope_factor = divisors[i - 2];
+        s->variant.rope_stretch = divisors[i - 2];
         snprintf(text, sizeof text,
-                 "positions are divided by %s before the rotation (linear scaling), expected none",
-                 plens__show_number(config->rope_factor, shown));
+                 "positions are divided by %s before the rotation (linear scaling)",
+                 plens__show_number(divisors[i - 2], shown));
     } else if (i < 9) {
         if (model->rope_type != PLENS__ROPE_LLAMA3 ||
             contexts[i - 6] == model->rope_original_positions)

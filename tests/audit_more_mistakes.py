@@ -600,6 +600,8 @@ def last_blocks(model, layer, rng):
 
 @mistake("residual|factor|multiplied")
 def block_scaled(model, layer, rng):
+    if layer == model.config.num_hidden_layers:  # the final norm takes it out
+        return NOTHING
     wrap_block(block(model, layer), lambda f, x, **k: 1.01 * f(x, **k))
 
 
