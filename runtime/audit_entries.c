@@ -250,9 +250,10 @@ typedef struct start {
 #define FIRST_SHARE 0.05
 #define NEXT        0.97
 
-/* Choices are made again where they explained this much more than the first; so many. */
-#define PROMISING      0.7
-#define N_RECONSIDERED 40
+/* Choices are made again where they explained this much more than the first. */
+#define PROMISING    0.7
+#define N_OTHER_ROWS 10
+#define N_TRIED      20 /* changes that are tried from one start: a right one leads to few */
 
 /* The best candidate of each kind in each slot, by falling alignment with the departure. */
 static size_t find_starts(plens__ranking *r, start *starts) {
@@ -281,6 +282,18 @@ static size_t find_starts(plens__ranking *r, start *starts) {
     return n;
 }
 
+/* k entries of one row are told by 2k positions at least: k of them explain whatever happened to
+ * the row's output at k positions. */
+static int is_crowded(const plens__case *c, const plens__variant *variant,
+                      const plens__candidate *found) {
+    size_t in_row = 1;
+    if (found->row == PLENS__WHOLE_COLUMN || found->column == PLENS__WHOLE_ROW)
+        return 0;
+    for (size_t e = 0; e < variant->n_edits; e++)
+        in_row += variant->edits[e].row == found->row;
+    return in_row > 1 && 2 * in_row > c->noise.distinct;
+}
+
 /* Adds the change that explains most of the rest, which is in c->samples, and fits all values
  * again. */
 static plens__excess add_best(plens__ranking *r, plens__variant *variant) {
@@ -292,8 +305,12 @@ static plens__excess add_best(plens__ranking *r, plens__variant *variant) {
     memcpy(c->samples, r->current, bytes);
     plens__rank_exactly(r, variant, N_LOOKED);
     plens__rank_row(r, variant);
-    if (r->best[0].row != SIZE_MAX)
-        plens__add_edit(variant, &r->best[0], 0);
+    size_t i = 0;
+    while (i < PLENS__N_BEST && r->best[i].row != SIZE_MAX && is_crowded(c, variant, &r->best[i]))
+        i++;
+    if (i < PLENS__N_BEST && r->best[i].row != SIZE_MAX)
+        plens__add_edit(variant, &r->best[i], 0);
+    r->n_left -= r->n_left > 0;
     return plens__fit_edits(r, variant);
 }
 
@@ -301,7 +318,7 @@ static plens__excess add_best(plens__ranking *r, plens__variant *variant) {
  * is made when little is known. */
 static plens__excess reconsider(plens__ranking *r, plens__variant *variant, plens__excess excess) {
     int failed = 0;
-    for (int i = 0; i < N_RECONSIDERED && failed < (int)variant->n_edits && excess.worst > 1; i++) {
+    while (r->n_left > 0 && failed < (int)variant->n_edits && excess.worst > 1) {
         plens__variant other = *variant;
         size_t last = other.n_edits - 1;
         memmove(other.edits, other.edits + 1, last * sizeof *other.edits);
@@ -325,11 +342,12 @@ static plens__excess reconsider(plens__ranking *r, plens__variant *variant, plen
 static plens__excess pursue(plens__ranking *r, const start *from, plens__variant *variant) {
     plens__case *c = r->c;
     *variant = c->model;
+    r->n_left = N_TRIED;
     plens__add_edit(variant, &from->first, 0);
     plens__excess first = plens__fit_edits(r, variant), excess = first;
     r->only = (int)from->first.slot;
     r->kind = from->kind;
-    while (excess.worst > 1 && variant->n_edits < PLENS__EDITS && !c->stopped) {
+    while (excess.worst > 1 && variant->n_edits < PLENS__EDITS && r->n_left > 0 && !c->stopped) {
         plens__variant more = *variant;
         plens__excess after = add_best(r, &more);
         if (!(after.all < NEXT * excess.all))
@@ -344,19 +362,50 @@ static plens__excess pursue(plens__ranking *r, const start *from, plens__variant
     return excess;
 }
 
+/* Pursues from a start; the finding becomes what it leads to if that is better: then 1. */
+static int try_start(plens__ranking *r, const start *from, plens__finding *finding) {
+    plens__variant variant;
+    plens__excess after = pursue(r, from, &variant);
+    if (!(after.all < finding->after.all))
+        return 0;
+    finding->after = after;
+    finding->explained = after.worst <= 1;
+    tell_several(r->c, &variant, finding);
+    return 1;
+}
+
+/* Entries of q and k are alike in what they do, and the best first one may be none of the wrong
+ * ones: the best of other rows are tried as well. */
+static void try_other_rows(plens__ranking *r, plens__slot slot, plens__finding *finding) {
+    plens__case *c = r->c;
+    start starts[N_OTHER_ROWS];
+    size_t n = 0;
+    r->only = (int)slot;
+    plens__rank_sweep(r, NULL, c->base_departure);
+    plens__rank(r);
+    memcpy(c->samples, c->base_departure, c->noise.n * c->noise.d * sizeof(double));
+    plens__rank_exactly(r, &c->model, PLENS__N_BEST);
+    for (size_t i = 0; i < PLENS__N_BEST && r->best[i].row != SIZE_MAX && n < N_OTHER_ROWS; i++) {
+        if (!row_seen(r->best, i))
+            starts[n++] = (start){r->best[i], PLENS__ENTRIES};
+    }
+    for (size_t i = 1; i < n && !finding->explained && !c->stopped; i++)
+        try_start(r, &starts[i], finding);
+    r->only = -1;
+}
+
 static void fit_several(plens__ranking *r, plens__finding *finding) {
     plens__case *c = r->c;
     start starts[N_STARTS];
-    size_t n = find_starts(r, starts);
+    size_t n = find_starts(r, starts), best = n;
     for (size_t i = 0; i < n && !finding->explained && !c->stopped; i++) {
-        plens__variant variant;
-        plens__excess after = pursue(r, &starts[i], &variant);
-        if (!(after.all < finding->after.all))
-            continue;
-        finding->after = after;
-        finding->explained = after.worst <= 1;
-        tell_several(c, &variant, finding);
+        if (try_start(r, &starts[i], finding))
+            best = i;
     }
+    if (best < n && !finding->explained && starts[best].kind == PLENS__ENTRIES &&
+        starts[best].first.slot < PLENS__N_LINEAR &&
+        finding->after.all < PROMISING * finding->before.all)
+        try_other_rows(r, starts[best].first.slot, finding);
 }
 
 plens_status plens__fit_entries(plens__case *c, plens__finding *finding, plens_error *error) {

@@ -9,6 +9,7 @@
 
 #define STEPS    12
 #define HALVINGS 4
+#define ENOUGH   0.999 /* a step that leaves more than this of the departure is the last */
 
 typedef struct normal {
     const plens__noise *noise;
@@ -112,10 +113,11 @@ static int improve(plens__ranking *r, plens__variant *variant, plens__excess *ex
         double most = 0;
         for (size_t e = 0; e < s.k; e++)
             most = fmax(most, fabs(share * s.step[e]) / (fabs(moved.edits[e].value) + 1e-300));
+        int gained = after.all < ENOUGH * excess->all;
         *variant = moved;
         *excess = after;
         memcpy(c->samples, c->departure, size * sizeof(double));
-        return most > 1e-9;
+        return gained && most > 1e-9;
     }
     return 0;
 }
