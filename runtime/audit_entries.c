@@ -253,6 +253,8 @@ typedef struct start {
 /* Choices are made again where they explained this much more than the first. */
 #define PROMISING    0.7
 #define N_OTHER_ROWS 10
+#define EFFORT       6e7 /* multiply-adds of a block, times changes that are tried in all */
+#define LEAST_TRIED  16
 #define N_TRIED      20 /* changes that are tried from one start: a right one leads to few */
 
 /* The best candidate of each kind in each slot, by falling alignment with the departure. */
@@ -311,6 +313,7 @@ static plens__excess add_best(plens__ranking *r, plens__variant *variant) {
     if (i < PLENS__N_BEST && r->best[i].row != SIZE_MAX)
         plens__add_edit(variant, &r->best[i], 0);
     r->n_left -= r->n_left > 0;
+    r->n_left_all -= r->n_left_all > 0;
     return plens__fit_edits(r, variant);
 }
 
@@ -342,7 +345,7 @@ static plens__excess reconsider(plens__ranking *r, plens__variant *variant, plen
 static plens__excess pursue(plens__ranking *r, const start *from, plens__variant *variant) {
     plens__case *c = r->c;
     *variant = c->model;
-    r->n_left = N_TRIED;
+    r->n_left = N_TRIED < r->n_left_all ? N_TRIED : r->n_left_all;
     plens__add_edit(variant, &from->first, 0);
     plens__excess first = plens__fit_edits(r, variant), excess = first;
     r->only = (int)from->first.slot;
@@ -398,6 +401,8 @@ static void fit_several(plens__ranking *r, plens__finding *finding) {
     plens__case *c = r->c;
     start starts[N_STARTS];
     size_t n = find_starts(r, starts), best = n;
+    double tried = EFFORT / plens__case_effort(c);
+    r->n_left_all = tried < LEAST_TRIED ? LEAST_TRIED : tried < 1e4 ? (size_t)tried : 10000;
     for (size_t i = 0; i < n && !finding->explained && !c->stopped; i++) {
         if (try_start(r, &starts[i], finding))
             best = i;

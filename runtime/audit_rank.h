@@ -35,9 +35,10 @@ typedef struct plens__ranking {
     size_t row_width;
     plens__candidate *best; /* [n_threads, PLENS__N_BEST] by falling score */
     plens__slot slot;
-    int only;         /* a slot, or -1 */
-    size_t n_left;    /* how many changes may still be tried from a start */
-    plens__kind kind; /* what is ranked: entries, or whole rows or columns of matrices */
+    int only;          /* a slot, or -1 */
+    size_t n_left;     /* how many changes may still be tried from a start */
+    size_t n_left_all; /* and from all starts */
+    plens__kind kind;  /* what is ranked: entries, or whole rows or columns of matrices */
     const double *departure;
     const plens__trace *trace; /* of the run that the departure is of */
     int probe;
