@@ -185,8 +185,7 @@ static plens__answer layouts(const plens__config *config, size_t i, plens__suspe
         "each head has the query of the head after it",
         "each head has the query of the head before it",
         "the heads' outputs lie as [head_dim, n_heads], expected the layout [n_heads, head_dim]",
-        "the heads' outputs are not transposed: their layout is [n_heads, T, head_dim], expected "
-        "[T, n_heads, head_dim]"};
+        "the heads' outputs are not transposed: their layout is [n_heads, T, head_dim]"};
     if ((i == 0 && config->n_kv_heads == config->n_heads) || (i < 2 && config->n_kv_heads == 1) ||
         config->n_heads == 1)
         return PLENS__NOT_HERE;
