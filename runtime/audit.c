@@ -166,7 +166,8 @@ static void carve(plens__audit *a, plens__carver *carver) {
     a->logits_found = plens__carve(carver, n, tile);
     a->logits_made = plens__carve(carver, n, tile);
     a->logits_noise = plens__carve(carver, n, tile);
-    a->logits_squares = plens__carve(carver, n, 2 * sizeof(double));
+    a->logits_squares = plens__carve(carver, n, 5 * sizeof(double));
+    a->alike = plens__carve(carver, n, 2 * sizeof(double));
     a->logits_scale.n = n;
     a->logits_scale.position = plens__carve(carver, n, sizeof(double));
     a->logits_scale.column = plens__carve(carver, tile, 1);

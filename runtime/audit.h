@@ -28,8 +28,9 @@ typedef struct plens__audit {
     plens__excess *excess;        /* [n_layers, PLENS__MAKINGS] */
     double *rounding;             /* [n_layers, PLENS__MAKINGS] */
     double *logits_found, *logits_made, *logits_noise; /* [n, PLENS__TILE_IDS] */
-    double *logits_squares;                            /* [2, n] */
+    double *logits_squares;                            /* [5, n] */
     plens__noise logits_scale;
+    double *alike; /* [2, n] */
 } plens__audit;
 
 /* plens_audit of plens.h; options are never NULL. */
@@ -75,6 +76,37 @@ plens_status plens__audit_logits(plens__audit *a, plens_audit_row *row, plens_er
 /* Says what is wrong with them; *at_norm: it is the final norm. */
 plens_status plens__explain_logits(plens__audit *a, plens__finding *finding, int *at_norm,
                                    plens_error *error);
+
+/* One way of making logits from the last state. */
+typedef struct plens__logits_way {
+    plens__norm_kind kind;
+    const float *weight; /* of the norm; NULL: the model's */
+    double eps;
+    int norms;  /* how often the final norm is applied to the state */
+    int shift;  /* the row of id i is taken for id i + shift */
+    int tied;   /* the embedding's rows are used for an untied unembedding */
+    int later;  /* position t has the logits of position t + this, in a circle: -1, 0, 1 */
+    double cap; /* cap * tanh(logits / cap); 0: none */
+} plens__logits_way;
+
+/* Tries a way; if it agrees with the logits, the text is the finding. */
+plens_status plens__try_logits(plens__audit *a, const plens__logits_way *way, const char *text,
+                               plens__finding *finding, plens_error *error);
+/* Rows [first, first + n) of the way's matrix. */
+plens_status plens__read_unembed(plens__audit *a, const plens__logits_way *way, size_t first,
+                                 size_t n, plens__matrix *tile, plens_error *error);
+
+/* Logits by `way` (which says what the model does) from a raw state: is it the final norm's epsilon
+ * or its weight? made: the normed state, exact; alike [n] and sizes [n]: for each position
+ * <found, made> and <made, made> of the logits. (audit_final_norm.c) */
+plens_status plens__explain_norm_by_logits(plens__audit *a, const plens__logits_way *way,
+                                           const double *alike, const double *sizes,
+                                           plens__finding *finding, plens_error *error);
+
+/* The epsilon with which position t of states x [n, d] is normed if its norm is `factor` times what
+ * it is with the model's; of the position that tells it best: factors [n] = alike / sizes. */
+double plens__epsilon_of(const plens__case *c, const double *x, const double *alike,
+                         const double *sizes);
 
 /* Block L and the final norm as one step, begun in a->c: what mistake of the norm would explain
  * it. */

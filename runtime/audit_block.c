@@ -26,6 +26,8 @@ void plens__variant_of_model(const plens__config *config, size_t layer, plens__v
     variant->scale = 1 / sqrt((double)config->head_dim);
     variant->window = config->windows[layer - 1];
     variant->rope_dims = config->head_dim;
+    variant->rope_stretch = 1;
+    variant->attn_norm_out = variant->mlp_norm_out = 1;
     variant->skip_attn = variant->skip_mlp = variant->attn_out = variant->mlp_out = 1;
     for (int s = 0; s < PLENS__N_LINEAR; s++) {
         variant->matrix[s] = (plens__slot)s;
@@ -80,12 +82,15 @@ void plens__norm_row(const plens__step *s, plens__slot slot, const double *x, si
         mean += x[i] / (double)n;
     for (size_t i = 0; i < n; i++)
         sum += (x[i] - mean) * (x[i] - mean);
-    double r = 1 / sqrt(sum / (double)n + s->eps);
+    double r = 1 / sqrt(sum / (s->norm == PLENS__NORM_SUM ? 1 : (double)n) + s->eps);
     if (s->arithmetic->results != PLENS__EXACT)
         r = plens__round_to(PLENS__FLOAT, s->arithmetic->seed, at, r);
     for (size_t i = 0; i < n; i++) {
         double scaled = plens__round_result(s, at + i, (x[i] - mean) * r);
         y[i] = plens__round_result(s, at + n + i, scaled * norm_weight(s, slot, i));
+        y[i] *= slot == PLENS__SLOT_ATTN_NORM  ? s->variant->attn_norm_out
+                : slot == PLENS__SLOT_MLP_NORM ? s->variant->mlp_norm_out
+                                               : 1;
         if (!s->arithmetic->core_only)
             y[i] = plens__round_to(s->arithmetic->operands, 0, 0, y[i]);
     }
@@ -114,7 +119,7 @@ static void normalize(plens__step *s, plens__slot slot, const double *from, doub
 void plens__reference_norm(const plens__reference *reference, plens__norm_kind kind,
                            const float *weight, const float *other, double eps,
                            const plens__arithmetic *arithmetic, const double *x, double *to) {
-    static const plens__variant as_is;
+    static const plens__variant as_is = {.attn_norm_out = 1};
     plens__step s = {.reference = reference, .variant = &as_is, .arithmetic = arithmetic};
     s.from = x;
     s.to = to;
@@ -128,9 +133,38 @@ void plens__reference_norm(const plens__reference *reference, plens__norm_kind k
 
 /* ---- linear layers ---- */
 
-static void add_edit(const plens__edit *edit, const double *x, double *y) {
-    y[edit->row] +=
-        edit->value * (edit->column == PLENS__WHOLE_ROW ? y[edit->row] : x[edit->column]);
+static void add_edit(const plens__edit *edit, const plens__matrix *matrix, const double *x,
+                     double *y) {
+    if (edit->row != PLENS__WHOLE_COLUMN) {
+        y[edit->row] +=
+            edit->value * (edit->column == PLENS__WHOLE_ROW ? y[edit->row] : x[edit->column]);
+        return;
+    }
+    for (size_t o = 0; o < matrix->n_out; o++)
+        y[o] += edit->value * x[edit->column] * plens__matrix_at(matrix, o, edit->column);
+}
+
+static void add_exchange(const plens__exchange *e, const plens__matrix *matrix, const double *x,
+                         double *y) {
+    if (!e->is_column) {
+        double row = y[e->a];
+        y[e->a] = y[e->b];
+        y[e->b] = row;
+        return;
+    }
+    for (size_t o = 0; o < matrix->n_out; o++)
+        y[o] += (plens__matrix_at(matrix, o, e->b) - plens__matrix_at(matrix, o, e->a)) *
+                (x[e->a] - x[e->b]);
+}
+
+/* y [n] one place up or down, in a circle. */
+static void shift_circle(int by, double *y, size_t n) {
+    double first = y[0], last = y[n - 1];
+    if (by > 0)
+        memmove(y + 1, y, (n - 1) * sizeof *y);
+    else
+        memmove(y, y + 1, (n - 1) * sizeof *y);
+    *(by > 0 ? y : y + n - 1) = by > 0 ? last : first;
 }
 
 typedef struct finish {
@@ -139,6 +173,7 @@ typedef struct finish {
     const double *x;
     double *y;
     size_t n_in, n_out;
+    const plens__matrix *matrix;
     const float *bias;
 } finish;
 
@@ -150,8 +185,12 @@ static void finish_task(void *arg, size_t item, int thread) {
     (void)thread;
     for (size_t e = 0; e < variant->n_edits; e++) {
         if (variant->edits[e].slot == f->slot)
-            add_edit(&variant->edits[e], f->x + item * f->n_in, y);
+            add_edit(&variant->edits[e], f->matrix, f->x + item * f->n_in, y);
     }
+    if (variant->exchange.a != variant->exchange.b && variant->exchange.slot == f->slot)
+        add_exchange(&variant->exchange, f->matrix, f->x + item * f->n_in, y);
+    if (variant->shift[f->slot] != 0)
+        shift_circle(variant->shift[f->slot], y, f->n_out);
     for (size_t o = 0; o < f->n_out; o++) {
         double b = f->bias == NULL ? 0 : (double)f->bias[o] * variant->bias[f->slot];
         b = plens__round_to(f->s->arithmetic->weights, 0, 0, b);
@@ -167,20 +206,28 @@ static void apply(const plens__step *s, plens__slot slot, const double *x, doubl
         linear_of(source(s->reference, variant, slot), variant->matrix[slot]);
     const plens__block *biased =
         source(s->reference, variant, (plens__slot)(PLENS__SLOT_BIAS + slot));
+    plens__slot biases = variant->matrix[slot];
+    if (variant->exchange_biases && (slot == PLENS__SLOT_K || slot == PLENS__SLOT_V))
+        biases = slot == PLENS__SLOT_K ? PLENS__SLOT_V : PLENS__SLOT_K;
     finish f = {s,
                 slot,
                 x,
                 y,
                 own->matrix.n_in,
                 own->matrix.n_out,
-                linear_of(biased, variant->matrix[slot])->bias};
+                &own->matrix,
+                linear_of(biased, biases)->bias};
+    plens__matrix turned = used->matrix; /* the same bytes, read column by column */
+    turned.n_in = used->matrix.n_out;
+    turned.n_out = used->matrix.n_in;
     if (variant->transposed[slot])
-        plens__reference_multiply_back(s->reference, &used->matrix, x, s->reference->n, y);
+        plens__reference_multiply_back(s->reference, &turned, x, s->reference->n, y);
     else
         plens__reference_multiply(s->reference, &used->matrix, s->arithmetic, x, s->reference->n,
                                   y);
     if (f.bias != NULL || variant->n_edits > 0 || variant->factor[slot] != 1 ||
-        variant->transposed[slot])
+        variant->transposed[slot] || variant->shift[slot] != 0 ||
+        variant->exchange.a != variant->exchange.b)
         plens__parallel(s->reference->engine, s->reference->n, finish_task, &f);
 }
 
@@ -217,8 +264,13 @@ void plens__block_attention(const plens__reference *reference, const plens__vari
     apply(&s, PLENS__SLOT_V, trace->attn_normed, trace->v);
     plens__step_rotate(&s);
     plens__step_attend(&s);
-    apply(&s, PLENS__SLOT_O, trace->z, reference->product);
-    add(&s, variant->skip_attn, x, variant->attn_out, trace->mid);
+    if (variant->no_o)
+        memcpy(reference->product, trace->z,
+               reference->n * reference->config->d_model * sizeof *trace->z);
+    else
+        apply(&s, PLENS__SLOT_O, trace->z, reference->product);
+    add(&s, variant->skip_attn, variant->carry_attn ? trace->attn_normed : x, variant->attn_out,
+        trace->mid);
 }
 
 /* ---- the MLP ---- */
@@ -246,7 +298,8 @@ void plens__block_mlp(const plens__reference *reference, const plens__variant *v
     apply(&s, PLENS__SLOT_UP, trace->mlp_normed, trace->up);
     plens__parallel(reference->engine, reference->n, activate_task, &s);
     apply(&s, PLENS__SLOT_DOWN, trace->hidden, reference->product);
-    add(&s, variant->skip_mlp, trace->mid, variant->mlp_out, trace->out);
+    add(&s, variant->skip_mlp, variant->carry_mlp ? trace->mlp_normed : trace->mid,
+        variant->mlp_out, trace->out);
 }
 
 void plens__block_run(const plens__reference *reference, const plens__variant *variant,

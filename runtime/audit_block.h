@@ -64,7 +64,8 @@ typedef enum plens__norm_kind {
     PLENS__NORM_NONE,
     PLENS__NORM_MEAN,  /* LayerNorm: the mean subtracted */
     PLENS__NORM_OTHER, /* with the weight of the block's other norm */
-    PLENS__NORM_TWICE
+    PLENS__NORM_TWICE,
+    PLENS__NORM_SUM /* divided by the root of the squares' sum, not of their mean */
 } plens__norm_kind;
 
 typedef enum plens__activation {
@@ -74,6 +75,9 @@ typedef enum plens__activation {
     PLENS__GELU_QUICK,
     PLENS__RELU,
     PLENS__SIGMOID,
+    PLENS__RELU_SQUARED,
+    PLENS__TANH,
+    PLENS__HARD_SWISH,
     PLENS__IDENTITY
 } plens__activation;
 
@@ -86,31 +90,63 @@ typedef enum plens__swap {
     PLENS__SWAP_OUTPUTS      /* two heads' outputs before o_proj */
 } plens__swap;
 
+/* What o_proj reads, where the heads' outputs [position, head, element] are laid out otherwise. */
+typedef enum plens__gathering {
+    PLENS__GATHER_HEADS,
+    PLENS__GATHER_ELEMENTS, /* [position, element, head] */
+    PLENS__GATHER_NOTHING   /* [head, position, element], read as if it were the first */
+} plens__gathering;
+
+typedef enum plens__kv_map {
+    PLENS__KV_GROUPS, /* query head h uses KV head h / (n_heads / n_kv_heads) */
+    PLENS__KV_MODULO, /* h mod n_kv_heads */
+    PLENS__KV_FIRST   /* 0 */
+} plens__kv_map;
+
 /* Adds value to W[row, column], or to element `row` of a vector; with column = PLENS__WHOLE_ROW
- * adds value times the row to it. */
+ * adds value times the row to it, with row = PLENS__WHOLE_COLUMN value times the column. */
 typedef struct plens__edit {
     plens__slot slot;
     size_t row, column;
     double value;
 } plens__edit;
 
-#define PLENS__WHOLE_ROW (SIZE_MAX - 1)
+#define PLENS__WHOLE_ROW    (SIZE_MAX - 1)
+#define PLENS__WHOLE_COLUMN (SIZE_MAX - 1)
 
-#define PLENS__EDITS 8
+#define PLENS__EDITS 12
+
+/* Two rows or columns of a matrix in each other's place; with a == b: nothing. */
+typedef struct plens__exchange {
+    plens__slot slot;
+    int is_column;
+    size_t a, b;
+} plens__exchange;
 
 typedef struct plens__variant {
     plens__config config; /* rope's parameters are read from here */
     double attn_eps, mlp_eps, qk_eps;
     plens__norm_kind attn_norm, mlp_norm;
+    double attn_norm_out, mlp_norm_out; /* factors of what the norms give: 1 */
     int no_q_norm, no_k_norm, norm_after_rope;
-    double scale; /* of the scores */
+    plens__norm_kind q_norm, k_norm; /* OTHER: each with the other's weight */
+    double scale;                    /* of the scores */
     int no_rope_q, no_rope_k, rope_interleaved, rope_reversed;
-    size_t rope_dims;     /* of each head that are rotated, the first ones: head_dim */
-    int shift_q, shift_k; /* added to the positions of queries and keys */
+    int rope_v;               /* values are rotated too */
+    int permute_q, permute_k; /* elements of a head in another order: 1: even ones, then odd ones;
+                                 -1: the first half is put at even places */
+    double rope_stretch;      /* positions are divided by it: 1 */
+    size_t rope_dims;         /* of each head that are rotated, the first ones: head_dim */
+    int shift_q, shift_k;     /* added to the positions of queries and keys */
     size_t window;
     int look_ahead;   /* a query also sees this many later positions; negative: fewer */
     int mask_late;    /* the softmax is over all positions, then those out of sight are left out */
-    int modulo_heads; /* query head h uses KV head h mod n_kv_heads */
+    int hide_first;   /* position 0 is seen by itself only */
+    int sink;         /* a score of 0 more in the softmax's denominator */
+    double score_cap; /* cap tanh(score / cap); 0: none */
+    plens__kv_map kv_map;
+    int roll_queries; /* head h has the query of head h + this, in a circle */
+    plens__gathering gathering;
     plens__swap swap;
     size_t swap_a, swap_b;
     size_t silent_head; /* counted from 1: its output is 0 */
@@ -118,12 +154,17 @@ typedef struct plens__variant {
     int no_up;                  /* the activation is not multiplied by up_proj's output */
     double skip_attn, skip_mlp; /* factors of the residual that is added back: 1 */
     double attn_out, mlp_out;   /* factors of what is added to it: 1 */
+    int carry_attn, carry_mlp;  /* what is added back is the norm's output */
     int parallel_mlp;           /* the MLP reads the block's input */
     int twice;                  /* the block is applied to its own output again */
     const plens__block *from[PLENS__N_SLOTS]; /* another block's; NULL: its own */
     plens__slot matrix[PLENS__N_LINEAR];      /* whose matrix and bias are used */
+    int exchange_biases;                      /* k has the bias of v, v that of k */
+    int no_o;                                 /* o_proj is left out */
     double factor[PLENS__N_LINEAR];           /* of the matrix: 1 */
     int transposed[PLENS__N_LINEAR];
+    int shift[PLENS__N_LINEAR]; /* row i of the matrix is row i - this, in a circle */
+    plens__exchange exchange;
     double bias[PLENS__N_LINEAR]; /* factors of the biases: 1 */
     size_t n_edits;
     plens__edit edits[PLENS__EDITS];

@@ -268,11 +268,16 @@ void plens__case_begin(plens__case *c) {
 
 /* ---- trials ---- */
 
-static plens__excess measure(plens__case *c, const double *output, const plens__noise *noise) {
+static plens__excess measure(plens__case *c, const double *output) {
     size_t size = c->reference.n * c->reference.config->d_model;
     difference s = {c->target, output, c->departure, size, PLENS__EXACT, 0};
     plens__guarded(subtract_task, &s);
-    return plens__excess_of(noise, c->departure);
+    return plens__excess_of(&c->noise, c->departure);
+}
+
+plens__excess plens__case_measure(plens__case *c, const plens__variant *variant, int mlp_only) {
+    const double *output = plens__case_output(c, variant, mlp_only);
+    return c->stopped ? (plens__excess){1e150, 1e150} : measure(c, output);
 }
 
 plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int mlp_only) {
@@ -281,7 +286,7 @@ plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int
     const double *output = plens__case_output(c, variant, mlp_only);
     if (c->stopped)
         return (plens__excess){1e150, 1e150};
-    plens__excess excess = measure(c, output, &c->noise);
+    plens__excess excess = measure(c, output);
     if (excess.worst <= 1 || !(excess.all < 0.3 * before.all))
         return excess;
     memcpy(c->trial_output, output, size * sizeof(double));

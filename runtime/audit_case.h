@@ -67,7 +67,10 @@ void plens__case_blur(plens__case *c, const double *state, uint64_t seed);
  * its attention is the model's. */
 const double *plens__case_output(plens__case *c, const plens__variant *variant, int mlp_only);
 
-/* Runs a variant: fills departure and measures it. Where it brings the departure down far, the
+/* Runs a variant: fills departure and measures it against the model's noise. */
+plens__excess plens__case_measure(plens__case *c, const plens__variant *variant, int mlp_only);
+
+/* The same to the last: where it brings the departure down far, the
  * noise is estimated anew from the variant itself. */
 plens__excess plens__case_try(plens__case *c, const plens__variant *variant, int mlp_only);
 

@@ -60,6 +60,8 @@ typedef struct lookup {
     const float *candidate; /* [d_model] */
     int32_t id, found;
     double factor, scatter;
+    int later;               /* the rows are those of this many positions later, if not 0 */
+    size_t n_off, first_off; /* elements of the first wrong position */
 } lookup;
 
 plens__format plens__format_of(const plens__arithmetic *arithmetic) {
@@ -126,6 +128,38 @@ static void match_task(void *arg, size_t item, int thread) {
     s->found = s->id;
 }
 
+/* 1 if the states are the table's rows of the ids `later` positions on, as far as there are. */
+static int is_shifted(const lookup *s, int later) {
+    const plens__case *c = &s->a->c;
+    size_t n = c->noise.n, d = c->noise.d;
+    plens__format format = plens__format_of(c->arithmetic);
+    for (size_t t = later < 0; t + (later > 0) < n; t++) {
+        for (size_t j = 0; j < d; j++) {
+            double made = c->base_output[(later > 0 ? t + 1 : t - 1) * d + j];
+            if (fabs(c->target[t * d + j] - made) > plens__unit(format, made))
+                return 0;
+        }
+    }
+    return n > 2;
+}
+
+static void place_task(void *arg, size_t item, int thread) {
+    lookup *s = arg;
+    const plens__case *c = &s->a->c;
+    size_t d = c->noise.d;
+    (void)item;
+    (void)thread;
+    s->later = is_shifted(s, 1) ? 1 : is_shifted(s, -1) ? -1 : 0;
+    for (size_t j = d; j-- > 0;) {
+        size_t at = s->wrong * d + j;
+        double unit = plens__unit(plens__format_of(c->arithmetic), c->base_output[at]);
+        if (fabs(c->base_departure[at]) <= unit)
+            continue;
+        s->n_off++;
+        s->first_off = j;
+    }
+}
+
 /* The factor between states and table (least squares), and what it leaves. */
 static void factor_task(void *arg, size_t item, int thread) {
     lookup *s = arg;
@@ -144,6 +178,17 @@ static void factor_task(void *arg, size_t item, int thread) {
         all += c->target[i] * c->target[i];
     }
     s->scatter = all > 0 ? sqrt(rest / all) : 1;
+}
+
+/* What is wrong with a row that is none of the table's. */
+static void tell_elements(const lookup *s, char *text, size_t capacity) {
+    size_t at = s->wrong * s->a->c.noise.d + s->first_off;
+    char found[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
+    snprintf(text, capacity,
+             "whose row is not in the table: %zu of its %zu elements are wrong, element %zu is "
+             "about %s, expected %s",
+             s->n_off, s->a->c.noise.d, s->first_off, plens__show_number(s->a->c.target[at], found),
+             plens__show_number(s->a->c.base_output[at], expected));
 }
 
 plens_status plens__explain_embedding(plens__audit *a, plens__finding *finding,
@@ -165,6 +210,15 @@ plens_status plens__explain_embedding(plens__audit *a, plens__finding *finding,
                  plens__show_number(s.factor, factor));
         return PLENS_OK;
     }
+    plens__guarded(place_task, &s);
+    if (s.later != 0) {
+        finding->explained = 1;
+        snprintf(finding->text, sizeof finding->text,
+                 "each position has the row of the token id %s it: the ids are shifted by one "
+                 "position (a BOS too many or too few?)",
+                 s.later > 0 ? "after" : "before");
+        return PLENS_OK;
+    }
     for (size_t id = 0; id < vocab && s.found < 0; id++) {
         s.id = (int32_t)id;
         status = plens__weights_embed(&a->weights, &s.id, 1, a->tokens_embedded, error);
@@ -173,7 +227,7 @@ plens_status plens__explain_embedding(plens__audit *a, plens__finding *finding,
         s.candidate = a->tokens_embedded;
         plens__guarded(match_task, &s);
     }
-    finding->explained = s.found >= 0;
+    finding->explained = s.found >= 0 || 2 * s.n_off < a->c.noise.d;
     int used = snprintf(finding->text, sizeof finding->text,
                         "%zu of %zu positions, the first is %zu (token id %ld), ", s.n_wrong, n,
                         s.wrong, (long)a->states->ids[s.wrong]);
@@ -181,8 +235,7 @@ plens_status plens__explain_embedding(plens__audit *a, plens__finding *finding,
         snprintf(finding->text + used, sizeof finding->text - (size_t)used,
                  "which has the row of token id %ld", (long)s.found);
     else
-        snprintf(finding->text + used, sizeof finding->text - (size_t)used,
-                 "whose row is not in the table");
+        tell_elements(&s, finding->text + used, sizeof finding->text - (size_t)used);
     return PLENS_OK;
 }
 
@@ -263,6 +316,37 @@ static void explain_weight(plens__audit *a, plens__finding *finding) {
              plens__show_number(weight * s.factor, found), plens__show_number(weight, expected));
 }
 
+/* For each position <target, made> and <made, made>. */
+static void alike_task(void *arg, size_t item, int thread) {
+    plens__audit *a = arg;
+    size_t n = a->c.noise.n, d = a->c.noise.d;
+    (void)item;
+    (void)thread;
+    for (size_t t = 0; t < n; t++) {
+        a->alike[t] = a->alike[n + t] = 0;
+        for (size_t at = t * d; at < (t + 1) * d; at++) {
+            a->alike[t] += a->c.target[at] * a->c.base_output[at];
+            a->alike[n + t] += a->c.base_output[at] * a->c.base_output[at];
+        }
+    }
+}
+
+static void explain_epsilon(plens__audit *a, plens__finding *finding) {
+    plens__case *c = &a->c;
+    double eps = c->final_eps;
+    char found[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
+    plens__guarded(alike_task, a);
+    c->final_eps = plens__epsilon_of(c, c->base.out, a->alike, a->alike + c->noise.n);
+    plens__excess after = plens__case_try(c, &c->model, 1);
+    if (after.worst <= 1) {
+        finding->explained = 1;
+        finding->after = after;
+        snprintf(finding->text, sizeof finding->text, "its epsilon is about %s, expected %s",
+                 plens__show_number(c->final_eps, found), plens__show_number(eps, expected));
+    }
+    c->final_eps = eps;
+}
+
 void plens__explain_final_norm(plens__audit *a, plens__finding *finding) {
     plens__case *c = &a->c;
     plens__norm_kind kind = c->final_kind;
@@ -286,6 +370,8 @@ void plens__explain_final_norm(plens__audit *a, plens__finding *finding) {
     }
     c->final_kind = kind;
     c->final_eps = eps;
+    if (!finding->explained)
+        explain_epsilon(a, finding);
     if (!finding->explained)
         explain_weight(a, finding);
 }

@@ -37,6 +37,12 @@ double plens__activate(plens__activation activation, double x) {
         return x > 0 ? x : 0;
     case PLENS__SIGMOID:
         return sigmoid(x);
+    case PLENS__RELU_SQUARED:
+        return x > 0 ? x * x : 0;
+    case PLENS__TANH: /* = 2 sigmoid(2x) - 1 */
+        return 2 * sigmoid(2 * x) - 1;
+    case PLENS__HARD_SWISH:
+        return x > 3 ? x : x < -3 ? 0 : x * (x + 3) / 6;
     case PLENS__IDENTITY:
         return x;
     }

@@ -60,17 +60,22 @@ static void seed_task(void *arg, size_t item, int thread) {
         if (c->final_norm == NULL)
             continue;
         memset(raw, 0, d * sizeof *raw);
-        plens__norm_back_row(c->base.out + t * d, seed, c->final_norm, d, c->final_eps, raw);
+        plens__norm_back_row(r->trace->out + t * d, seed, c->final_norm, d, c->final_eps, raw);
         memcpy(seed, raw, d * sizeof *raw);
     }
 }
 
-void plens__rank_sweep(plens__ranking *r, const double *departure) {
+void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const double *departure) {
     plens__case *c = r->c;
     r->departure = departure;
+    r->trace = &c->base;
+    if (variant != NULL) {
+        plens__case_output(c, variant, 0);
+        r->trace = &c->trial;
+    }
     for (r->probe = 0; r->probe <= PLENS__N_PROBES; r->probe++) {
         plens__guarded(seed_task, r);
-        plens__block_backward(&c->reference, &c->model, c->x, &c->base, r->seed,
+        plens__block_backward(&c->reference, &c->model, c->x, r->trace, r->seed,
                               &r->adjoints[r->probe]);
     }
 }
@@ -135,6 +140,41 @@ static void matrix_task(void *arg, size_t item, int thread) {
     }
 }
 
+typedef struct column_sums {
+    plens__ranking *r;
+    const plens__matrix *matrix;
+    size_t probe;
+} column_sums;
+
+/* What the columns add along the probe's adjoint, carried back to the input in reference.product.
+ */
+static void column_task(void *arg, size_t item, int thread) {
+    const column_sums *s = arg;
+    plens__ranking *r = s->r;
+    size_t n_in = s->matrix->n_in;
+    const double *input = input_of(r->c, r->slot), *back = r->c->reference.product;
+    double *sums = r->rows + s->probe * r->row_width;
+    (void)item;
+    (void)thread;
+    for (size_t k = 0; k < n_in; k++) {
+        sums[k] = 0;
+        for (size_t t = 0; t < r->c->reference.n; t++)
+            sums[k] += back[t * n_in + k] * input[t * n_in + k];
+    }
+    for (size_t k = 0; k < n_in && s->probe == PLENS__N_PROBES; k++)
+        judge(r, 0, r->rows + k, r->row_width, PLENS__WHOLE_COLUMN, k);
+}
+
+static void rank_columns(plens__ranking *r) {
+    column_sums s = {r, &plens__linear_at(r->c, (int)r->slot)->matrix, 0};
+    for (; s.probe <= PLENS__N_PROBES; s.probe++) {
+        plens__reference_multiply_back(&r->c->reference, s.matrix,
+                                       r->adjoints[s.probe].linear[r->slot], r->c->reference.n,
+                                       r->c->reference.product);
+        plens__guarded(column_task, &s);
+    }
+}
+
 /* The adjoint of probe p at a vector's output, and what the vector's element multiplies. */
 static double vector_product(const plens__ranking *r, size_t p, size_t t, size_t i, size_t width) {
     const plens__adjoint *a = &r->adjoints[p];
@@ -142,14 +182,25 @@ static double vector_product(const plens__ranking *r, size_t p, size_t t, size_t
         return a->linear[r->slot - PLENS__SLOT_BIAS][t * width + i];
     if (r->slot == PLENS__SLOT_ATTN_NORM)
         return a->attn_normed[t * width + i] * r->attn_unit[t * width + i];
-    return a->mlp_normed[t * width + i] * r->mlp_unit[t * width + i];
+    if (r->slot == PLENS__SLOT_MLP_NORM)
+        return a->mlp_normed[t * width + i] * r->mlp_unit[t * width + i];
+    const plens__config *config = r->c->reference.config;
+    int is_query = r->slot == PLENS__SLOT_Q_NORM;
+    size_t n_heads = is_query ? config->n_heads : config->n_kv_heads;
+    const double *adjoint = is_query ? a->q_rotated : a->k_rotated;
+    const double *unit = is_query ? r->q_unit : r->k_unit;
+    double sum = 0;
+    for (size_t at = t * n_heads * width + i; at < (t + 1) * n_heads * width; at += width)
+        sum += adjoint[at] * unit[at];
+    return sum;
 }
 
 static void vector_task(void *arg, size_t item, int thread) {
     plens__ranking *r = arg;
-    int bias = r->slot < PLENS__SLOT_ATTN_NORM;
-    size_t d = r->c->noise.d;
-    size_t width = bias ? plens__linear_at(r->c, (int)r->slot - PLENS__SLOT_BIAS)->matrix.n_out : d;
+    size_t width = r->slot < PLENS__SLOT_ATTN_NORM
+                       ? plens__linear_at(r->c, (int)r->slot - PLENS__SLOT_BIAS)->matrix.n_out
+                   : r->slot < PLENS__SLOT_Q_NORM ? r->c->noise.d
+                                                  : r->c->reference.config->head_dim;
     (void)item;
     for (size_t i = 0; i < width; i++) {
         double sums[1 + PLENS__N_PROBES] = {0};
@@ -161,10 +212,10 @@ static void vector_task(void *arg, size_t item, int thread) {
     }
 }
 
-static int has_vector(const plens__case *c, plens__slot slot) {
-    if (slot < PLENS__SLOT_ATTN_NORM)
+int plens__has_slot(const plens__case *c, plens__slot slot) {
+    if (slot >= PLENS__SLOT_BIAS && slot < PLENS__SLOT_ATTN_NORM)
         return plens__linear_at(c, (int)slot - PLENS__SLOT_BIAS)->bias != NULL;
-    return slot == PLENS__SLOT_ATTN_NORM || slot == PLENS__SLOT_MLP_NORM;
+    return slot < PLENS__SLOT_Q_NORM || c->reference.block->q_norm != NULL;
 }
 
 static int compare(const void *a, const void *b) {
@@ -188,10 +239,12 @@ void plens__rank(plens__ranking *r) {
         r->slot = (plens__slot)slot;
         if (r->only >= 0 && slot != r->only)
             continue;
-        if (slot < PLENS__N_LINEAR)
+        if (slot < PLENS__N_LINEAR && r->kind == PLENS__COLUMNS)
+            rank_columns(r);
+        else if (slot < PLENS__N_LINEAR)
             plens__parallel(engine, (plens__linear_at(r->c, slot)->matrix.n_out + ROWS - 1) / ROWS,
-                            r->whole_rows ? row_task : matrix_task, r);
-        else if (!r->whole_rows && has_vector(r->c, (plens__slot)slot))
+                            r->kind == PLENS__ROWS ? row_task : matrix_task, r);
+        else if (r->kind == PLENS__ENTRIES && plens__has_slot(r->c, (plens__slot)slot))
             plens__guarded(vector_task, r);
     }
     qsort(r->best, n_best, sizeof *r->best, compare);
@@ -210,9 +263,8 @@ static size_t n_exact(const plens__case *c) {
     return n < 32 ? 32 : n > PLENS__N_BEST ? PLENS__N_BEST : (size_t)n;
 }
 
-/* Exact alignments with c->samples (the departure of `variant`) in place of the estimates. */
-void plens__rank_exactly(plens__ranking *r, const plens__variant *variant) {
-    size_t n = n_exact(r->c);
+void plens__rank_exactly(plens__ranking *r, const plens__variant *variant, size_t at_most) {
+    size_t n = n_exact(r->c) < at_most ? n_exact(r->c) : at_most;
     int mlp_only = variant->n_edits > 0 && plens__slot_is_mlp(variant->edits[0].slot);
     plens__slope_begin(r->c, variant, mlp_only);
     for (size_t i = n; i < PLENS__N_BEST; i++)
@@ -231,7 +283,33 @@ void plens__rank_exactly(plens__ranking *r, const plens__variant *variant) {
     qsort(r->best, n, sizeof *r->best, compare);
 }
 
+void plens__rank_row(plens__ranking *r, const plens__variant *variant) {
+    plens__candidate best = r->best[0];
+    if (r->kind != PLENS__ENTRIES || best.row == SIZE_MAX || best.slot >= PLENS__N_LINEAR)
+        return;
+    size_t n_in = plens__linear_at(r->c, (int)best.slot)->matrix.n_in;
+    if (n_in > n_exact(r->c))
+        return;
+    for (size_t i = 0; i < PLENS__N_BEST; i++)
+        r->best[i] =
+            (plens__candidate){0, 0, best.slot, i < n_in ? best.row : SIZE_MAX, i < n_in ? i : 0};
+    plens__rank_exactly(r, variant, PLENS__N_BEST);
+}
+
 /* ---- memory ---- */
+
+/* The heads of queries or keys at position t over their root of the mean square. */
+static void head_units(const plens__case *c, const double *from, size_t n_heads, size_t t,
+                       double *to) {
+    size_t d = c->reference.config->head_dim;
+    for (size_t at = t * n_heads * d; at < (t + 1) * n_heads * d; at += d) {
+        double square = 0;
+        for (size_t i = 0; i < d; i++)
+            square += from[at + i] * from[at + i] / (double)d;
+        for (size_t i = 0; i < d; i++)
+            to[at + i] = from[at + i] / sqrt(square + c->model.qk_eps);
+    }
+}
 
 static void unit_task(void *arg, size_t item, int thread) {
     plens__ranking *r = arg;
@@ -240,6 +318,8 @@ static void unit_task(void *arg, size_t item, int thread) {
     (void)thread;
     for (size_t t = 0; t < c->noise.n; t++) {
         size_t d = c->noise.d;
+        head_units(c, c->base.q, c->reference.config->n_heads, t, r->q_unit);
+        head_units(c, c->base.k, c->reference.config->n_kv_heads, t, r->k_unit);
         const double *from[] = {c->x + t * d, c->base.mid + t * d};
         double *to[] = {r->attn_unit + t * d, r->mlp_unit + t * d};
         double eps[] = {c->model.attn_eps, c->model.mlp_eps};
@@ -265,6 +345,9 @@ static void carve(plens__ranking *r, plens__carver *carver) {
     r->current = plens__carve(carver, n, state);
     r->attn_unit = plens__carve(carver, n, state);
     r->mlp_unit = plens__carve(carver, n, state);
+    r->q_unit = plens__carve(carver, n * config->n_heads, config->head_dim * sizeof(double));
+    r->k_unit = plens__carve(carver, n * config->n_kv_heads, config->head_dim * sizeof(double));
+    r->jacobian = plens__carve(carver, PLENS__EDITS * n, state);
     r->rows = plens__carve(carver, threads * (1 + PLENS__N_PROBES), r->row_width * sizeof(double));
     r->best = plens__carve(carver, threads * PLENS__N_BEST, sizeof(plens__candidate));
 }

@@ -12,6 +12,8 @@
 #define PLENS__N_PROBES 16
 #define PLENS__N_BEST   512 /* entries that are kept by their estimates */
 
+typedef enum plens__kind { PLENS__ENTRIES, PLENS__ROWS, PLENS__COLUMNS } plens__kind;
+
 /* A small step for an entry: its derivative is then exact to many digits. */
 #define PLENS__SMALL_STEP 1e-5
 
@@ -27,29 +29,44 @@ typedef struct plens__ranking {
     plens__adjoint adjoints[1 + PLENS__N_PROBES]; /* of the departure, then of random signs */
     double *seed, *current;                       /* [n, d_model] */
     double *attn_unit, *mlp_unit; /* [n, d_model] the norms' outputs before their weight */
+    double *q_unit, *k_unit;      /* [n, n_heads or n_kv_heads, head_dim] the same of the heads' */
+    double *jacobian;             /* [PLENS__EDITS, n, d_model] scratch of a fit */
     double *rows;                 /* [n_threads, 1 + PLENS__N_PROBES, widest] */
     size_t row_width;
     plens__candidate *best; /* [n_threads, PLENS__N_BEST] by falling score */
     plens__slot slot;
-    int only;       /* a slot, or -1 */
-    int whole_rows; /* rows of matrices are ranked in place of entries */
+    int only;          /* a slot, or -1 */
+    size_t n_left;     /* how many changes may still be tried from a start */
+    size_t n_left_all; /* and from all starts */
+    plens__kind kind;  /* what is ranked: entries, or whole rows or columns of matrices */
     const double *departure;
+    const plens__trace *trace; /* of the run that the departure is of */
     int probe;
 } plens__ranking;
 
 /* Memory for a ranking of c: base, to be freed. */
 plens_status plens__rank_open(plens__ranking *r, plens__case *c, char **base, plens_error *error);
 
-/* The sweeps back from a departure [n, d_model]. */
-void plens__rank_sweep(plens__ranking *r, const double *departure);
+/* The sweeps back from a departure [n, d_model], that of `variant`; NULL: the model's own. */
+void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const double *departure);
 
 /* The best entries to r->best[0 .. PLENS__N_BEST) by their estimates; row SIZE_MAX ends them. */
 void plens__rank(plens__ranking *r);
 
-/* Exact alignments with c->samples, the departure of `variant`, in place of the estimates. */
-void plens__rank_exactly(plens__ranking *r, const plens__variant *variant);
+/* Exact alignments with c->samples, the departure of `variant`, in place of the estimates; of so
+ * many at most. */
+void plens__rank_exactly(plens__ranking *r, const plens__variant *variant, size_t at_most);
+
+/* The same for all entries of the best one's row, where that is cheap: their derivatives are much
+ * alike, so that the estimates may leave the right one out. */
+void plens__rank_row(plens__ranking *r, const plens__variant *variant);
 
 void plens__add_edit(plens__variant *variant, const plens__candidate *found, double value);
+
+/* Fits the values of the variant's edits, all of one slot, to the departure; leaves what they do
+ * not explain in c->samples (audit_fit.c). */
+plens__excess plens__fit_edits(plens__ranking *r, plens__variant *variant);
+int plens__has_slot(const plens__case *c, plens__slot slot);
 const plens__linear *plens__linear_at(const plens__case *c, int slot);
 
 #endif

@@ -76,6 +76,13 @@ static const number_entry numbers[] = {
     {"the attention scale", "attention", 1, {AT(scale)}},
     {"the rotary embedding's base (rope theta)", "attention", 1, {AT(config.rope_theta)}},
     {"the rotary embedding's factor", "attention", 1, {AT(config.rope_factor)}},
+    {"what positions are divided by before the rotation", "attention", 1, {AT(rope_stretch)}},
+    {"the rotary embedding's low_freq_factor", "attention", 1, {AT(config.rope_low_freq_factor)}},
+    {"the rotary embedding's high_freq_factor", "attention", 1, {AT(config.rope_high_freq_factor)}},
+    {"the rotary embedding's original_max_position_embeddings",
+     "attention",
+     1,
+     {AT(config.rope_original_positions)}},
     {"the factor of v_proj.weight", "attention", 1, {AT(factor[PLENS__SLOT_V])}},
     {"the factor of o_proj.weight", "attention", 1, {AT(factor[PLENS__SLOT_O])}},
     {"the factor of gate_proj.weight", "MLP", 1, {AT(factor[PLENS__SLOT_GATE])}},
@@ -87,6 +94,9 @@ static const number_entry numbers[] = {
     {"the factor of what the MLP adds", "MLP", 1, {AT(mlp_out)}},
     {"the factor of the residual stream past attention", "attention", 1, {AT(skip_attn)}},
     {"the factor of the residual stream past the MLP", "MLP", 1, {AT(skip_mlp)}},
+    {"the factor of the attention norm's output", "attention", 1, {AT(attn_norm_out)}},
+    {"the factor of the MLP norm's output", "MLP", 1, {AT(mlp_norm_out)}},
+    {"the factor of the block's output", "attention and MLP", 2, {AT(skip_mlp), AT(mlp_out)}},
 };
 
 /* The model's variant with a number multiplied by e^s. */
@@ -114,13 +124,13 @@ static int fit_number(plens__case *c, const number_entry *number, plens__suspect
     suspect->part = number->part;
     for (int i = 0; i < 20; i++) {
         set_number(c, number, s, &suspect->variant);
-        *excess = plens__case_try(c, &suspect->variant, suspect->mlp_only);
+        plens__case_measure(c, &suspect->variant, suspect->mlp_only);
         memcpy(c->samples, c->departure,
                c->reference.n * c->reference.config->d_model * sizeof(double));
         set_number(c, number, s + h, &moved);
         plens__slope_begin(c, &suspect->variant, suspect->mlp_only);
         plens__slope slope = plens__slope_towards(c, &moved, h, suspect->mlp_only, c->samples);
-        if ((i == 0 && slope.alignment < 0.3) || !(fabs(slope.step) < 1e3))
+        if ((i == 0 && slope.alignment < 0.3) || !(fabs(slope.step) < 1e300))
             return 0;
         if (fabs(slope.step) < 1e-7)
             break;
@@ -168,8 +178,11 @@ int plens__fit_numbers(plens__case *c, plens__suspect *best, plens__excess *exce
         plens__excess after;
         double value;
         memcpy(&value, (char *)&c->model + numbers[i].at[0], sizeof value);
+        int of_output = numbers[i].at[0] == AT(skip_mlp) && numbers[i].n == 2;
+        int of_rope = numbers[i].at[0] == AT(config.rope_factor);
         if (!(value > 0) || (i == 3 && c->reference.block->q_norm == NULL) ||
-            (i == 6 && c->reference.config->rope_type == PLENS__ROPE_DEFAULT))
+            (of_rope && c->reference.config->rope_type == PLENS__ROPE_DEFAULT) ||
+            (of_output && c->final_norm != NULL)) /* the norm takes it out */
             continue;
         if (!fit_number(c, &numbers[i], &suspect, &after))
             continue;

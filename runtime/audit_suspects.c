@@ -35,6 +35,13 @@ static plens__answer biases(const plens__case *c, size_t i, plens__suspect *s) {
     static const int first[] = {0, 0, 4, 0, 0}, last[] = {2, 3, 6, 1, 6};
     size_t n_each = PLENS__N_LINEAR + sizeof first / sizeof *first, way = i / n_each;
     char text[96];
+    if (i == 3 * n_each) {
+        if (linear(c, PLENS__SLOT_K)->bias == NULL || linear(c, PLENS__SLOT_V)->bias == NULL)
+            return PLENS__NOT_HERE;
+        s->variant.exchange_biases = 1;
+        return plens__suspect_put(s, PLENS__PART_ATTENTION,
+                                  "the bias of k_proj and the bias of v_proj are exchanged");
+    }
     i %= n_each;
     if (way >= 3)
         return PLENS__NO_MORE;
@@ -89,11 +96,18 @@ static plens__answer epsilons(const plens__case *c, size_t i, plens__suspect *s)
 }
 
 static plens__answer activations(const plens__case *c, size_t i, plens__suspect *s) {
-    static const plens__activation kinds[] = {PLENS__GELU, PLENS__GELU_TANH, PLENS__GELU_QUICK,
-                                              PLENS__RELU, PLENS__SIGMOID,   PLENS__IDENTITY};
-    static const char *const names[] = {
-        "gelu",   "gelu (tanh approximation)", "gelu (sigmoid approximation)", "relu", "a sigmoid",
-        "missing"};
+    static const plens__activation kinds[] = {PLENS__GELU, PLENS__GELU_TANH,  PLENS__GELU_QUICK,
+                                              PLENS__RELU, PLENS__SIGMOID,    PLENS__RELU_SQUARED,
+                                              PLENS__TANH, PLENS__HARD_SWISH, PLENS__IDENTITY};
+    static const char *const names[] = {"gelu",
+                                        "gelu (tanh approximation)",
+                                        "gelu (sigmoid approximation)",
+                                        "relu",
+                                        "a sigmoid",
+                                        "the square of relu",
+                                        "tanh",
+                                        "hard swish",
+                                        "missing"};
     char text[96];
     (void)c;
     if (i == 0) {
@@ -118,14 +132,18 @@ static plens__answer activations(const plens__case *c, size_t i, plens__suspect 
 }
 
 static plens__answer norms(const plens__case *c, size_t i, plens__suspect *s) {
-    static const plens__norm_kind kinds[] = {PLENS__NORM_NO_WEIGHT, PLENS__NORM_NONE,
-                                             PLENS__NORM_WEIGHT_PLUS_ONE, PLENS__NORM_OTHER,
-                                             PLENS__NORM_MEAN};
+    static const plens__norm_kind kinds[] = {
+        PLENS__NORM_NO_WEIGHT, PLENS__NORM_NONE, PLENS__NORM_WEIGHT_PLUS_ONE,
+        PLENS__NORM_OTHER,     PLENS__NORM_MEAN, PLENS__NORM_SUM};
     static const char *const names[] = {
-        "weight is missing", "itself is missing", "weight is used as 1 + weight",
-        "weight is that of the block's other norm", "subtracts the mean (LayerNorm)"};
-    char text[96];
-    if (i < 15) {
+        "weight is missing",
+        "itself is missing",
+        "weight is used as 1 + weight",
+        "weight is that of the block's other norm",
+        "subtracts the mean (LayerNorm)",
+        "divides by the root of the sum of squares, expected of their mean"};
+    char text[128];
+    if (i < 18) {
         size_t where = i % 3;
         if (where != 1)
             s->variant.attn_norm = kinds[i / 3];
@@ -142,17 +160,26 @@ static plens__answer norms(const plens__case *c, size_t i, plens__suspect *s) {
                                                : PLENS__PART_BOTH,
                                   text);
     }
-    static const char *const qk[] = {
-        "the norm of queries and keys is missing", "the norm of queries is missing",
-        "the norm of keys is missing", "the norm of queries and keys comes after the rotation"};
-    if (i >= 19)
+    static const char *const qk[] = {"the norm of queries and keys is missing",
+                                     "the norm of queries is missing",
+                                     "the norm of keys is missing",
+                                     "the norm of queries and keys comes after the rotation",
+                                     "the weights of the norms of queries and keys are missing",
+                                     "the weight of the norm of queries (q_norm) is missing",
+                                     "the weight of the norm of keys (k_norm) is missing",
+                                     "q_norm.weight and k_norm.weight are exchanged"};
+    i -= 18;
+    if (i >= 8)
         return PLENS__NO_MORE;
     if (c->reference.block->q_norm == NULL)
         return PLENS__NOT_HERE;
-    s->variant.no_q_norm = i == 15 || i == 16;
-    s->variant.no_k_norm = i == 15 || i == 17;
-    s->variant.norm_after_rope = i == 18;
-    return plens__suspect_put(s, PLENS__PART_ATTENTION, qk[i - 15]);
+    s->variant.no_q_norm = i == 0 || i == 1;
+    s->variant.no_k_norm = i == 0 || i == 2;
+    s->variant.norm_after_rope = i == 3;
+    plens__norm_kind kind = i == 7 ? PLENS__NORM_OTHER : PLENS__NORM_NO_WEIGHT;
+    s->variant.q_norm = i == 4 || i == 5 || i == 7 ? kind : PLENS__NORM_RMS;
+    s->variant.k_norm = i == 4 || i == 6 || i == 7 ? kind : PLENS__NORM_RMS;
+    return plens__suspect_put(s, PLENS__PART_ATTENTION, qk[i]);
 }
 
 static plens__answer residuals(const plens__case *c, size_t i, plens__suspect *s) {
@@ -166,6 +193,8 @@ static plens__answer residuals(const plens__case *c, size_t i, plens__suspect *s
         "attention is added twice",
         "the MLP is added twice",
         "the block is applied twice",
+        "the residual connection around attention carries the norm's output",
+        "the residual connection around the MLP carries the norm's output",
     };
     (void)c;
     if (i >= sizeof names / sizeof *names)
@@ -177,24 +206,33 @@ static plens__answer residuals(const plens__case *c, size_t i, plens__suspect *s
     v->skip_mlp = i != 3;
     v->parallel_mlp = i == 4;
     v->twice = i == 8;
+    v->carry_attn = i == 9;
+    v->carry_mlp = i == 10;
+    int in_mlp = i == 1 || i == 3 || i == 4 || i == 7 || i == 10;
     return plens__suspect_put(s,
-                              i == 5 || i == 8                       ? PLENS__PART_BOTH
-                              : i == 1 || i == 3 || i == 4 || i == 7 ? PLENS__PART_MLP
-                                                                     : PLENS__PART_ATTENTION,
+                              i == 5 || i == 8 ? PLENS__PART_BOTH
+                              : in_mlp         ? PLENS__PART_MLP
+                                               : PLENS__PART_ATTENTION,
                               names[i]);
 }
 
 static plens__answer matrices(const plens__case *c, size_t i, plens__suspect *s) {
     static const int pairs[][2] = {{0, 1}, {1, 2}, {0, 2}, {0, 3}, {1, 3}, {2, 3}};
     char text[96];
-    if (i < PLENS__N_LINEAR) {
-        if (linear(c, i)->matrix.n_in != linear(c, i)->matrix.n_out)
-            return PLENS__NOT_HERE;
-        s->variant.transposed[i] = 1;
-        snprintf(text, sizeof text, "%s is transposed", plens__slot_name((plens__slot)i));
-        return plens__suspect_put(s, plens__slot_part((plens__slot)i), text);
+    if (i < 4 * PLENS__N_LINEAR) {
+        size_t slot = i % PLENS__N_LINEAR, way = i / PLENS__N_LINEAR;
+        int square = linear(c, slot)->matrix.n_in == linear(c, slot)->matrix.n_out;
+        static const char *const ways[] = {"is transposed", "is negated",
+                                           "has each row in the next one's place",
+                                           "has each row in the place of the one before"};
+        s->variant.transposed[slot] = way == 0;
+        s->variant.factor[slot] = way == 1 ? -1 : 1;
+        s->variant.shift[slot] = way == 2 ? 1 : way == 3 ? -1 : 0;
+        snprintf(text, sizeof text, "%s %s%s", plens__slot_name((plens__slot)slot), ways[way],
+                 way == 0 && !square ? " (read column by column)" : "");
+        return plens__suspect_put(s, plens__slot_part((plens__slot)slot), text);
     }
-    i -= PLENS__N_LINEAR;
+    i -= 4 * PLENS__N_LINEAR;
     if (i < 6 * 3) {
         int a = pairs[i / 3][0], b = pairs[i / 3][1];
         if (!same_shape(c, (size_t)a, (size_t)b))
@@ -210,7 +248,13 @@ static plens__answer matrices(const plens__case *c, size_t i, plens__suspect *s)
         return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
     }
     i -= 6 * 3;
-    if (i >= 2)
+    if (i == 2) {
+        if (linear(c, PLENS__SLOT_O)->matrix.n_in != linear(c, PLENS__SLOT_O)->matrix.n_out)
+            return PLENS__NOT_HERE;
+        s->variant.no_o = 1;
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, "o_proj is missing");
+    }
+    if (i > 2)
         return PLENS__NO_MORE;
     s->variant.matrix[i == 0 ? PLENS__SLOT_UP : PLENS__SLOT_GATE] =
         i == 0 ? PLENS__SLOT_GATE : PLENS__SLOT_UP;

@@ -33,6 +33,38 @@ plens__answer plens__suspect_scales(const plens__case *c, size_t i, plens__suspe
     return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
 }
 
+/* Part of a head rotated; positions divided; Llama 3's scaling for another context. */
+static plens__answer stretched(const plens__config *model, size_t i, plens__suspect *s) {
+    static const double divisors[] = {4, 8, 2, 0.5}, contexts[] = {8192, 4096, 2048};
+    char text[128], shown[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
+    plens__config *config = &s->variant.config;
+    if (i < 2) {
+        size_t share = i == 0 ? 2 : 4;
+        if (config->head_dim % (2 * share) != 0)
+            return PLENS__NOT_HERE;
+        s->variant.rope_dims = config->head_dim / share;
+        snprintf(text, sizeof text, "only the first %zu of a head's %zu dimensions are rotated",
+                 s->variant.rope_dims, config->head_dim);
+    } else if (i < 6) {
+        s->variant.rope_stretch = divisors[i - 2];
+        snprintf(text, sizeof text,
+                 "positions are divided by %s before the rotation (linear scaling)",
+                 plens__show_number(divisors[i - 2], shown));
+    } else if (i < 9) {
+        if (model->rope_type != PLENS__ROPE_LLAMA3 ||
+            contexts[i - 6] == model->rope_original_positions)
+            return PLENS__NOT_HERE;
+        config->rope_original_positions = contexts[i - 6];
+        snprintf(text, sizeof text,
+                 "the rotary embedding's original_max_position_embeddings is %s, expected %s",
+                 plens__show_number(contexts[i - 6], shown),
+                 plens__show_number(model->rope_original_positions, expected));
+    } else {
+        return PLENS__NO_MORE;
+    }
+    return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+}
+
 plens__answer plens__suspect_rotations(const plens__case *c, size_t i, plens__suspect *s) {
     static const double bases[] = {10000, 1e6, 500000, 100000, 1e7, 5e6, 1000, 8e6};
     static const char *const names[] = {
@@ -42,35 +74,36 @@ plens__answer plens__suspect_rotations(const plens__case *c, size_t i, plens__su
         "the rotary embedding pairs neighbours (2i, 2i + 1), expected halves (i, i + head_dim/2)",
         "the rotary embedding turns the wrong way",
         "the rotary embedding's scaling is missing",
-        "the rotary embedding's frequencies are all divided by the factor (linear scaling)"};
+        "the rotary embedding's frequencies are all divided by the factor (linear scaling)",
+        "the values are rotated too",
+        "the rows of q_proj are permuted (even ones of a head, then odd ones)",
+        "the rows of q_proj are permuted (a head's first half to even places)",
+        "the rows of k_proj are permuted (even ones of a head, then odd ones)",
+        "the rows of k_proj are permuted (a head's first half to even places)",
+        "the rows of q_proj and k_proj are permuted (a head's first half to even places)"};
     char text[192], shown[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
     plens__config *config = &s->variant.config;
     int scaled = c->reference.config->rope_type != PLENS__ROPE_DEFAULT;
-    if (i < 7) {
+    if (i < 13) {
         s->variant.no_rope_q = i == 0 || i == 1;
         s->variant.no_rope_k = i == 0 || i == 2;
         s->variant.rope_interleaved = i == 3;
         s->variant.rope_reversed = i == 4;
-        if (i >= 5)
+        s->variant.rope_v = i == 7;
+        s->variant.permute_q = i == 8 ? 1 : i == 9 || i == 12 ? -1 : 0;
+        s->variant.permute_k = i == 10 ? 1 : i == 11 || i == 12 ? -1 : 0;
+        if (i == 5 || i == 6)
             config->rope_type = i == 5 ? PLENS__ROPE_DEFAULT : PLENS__ROPE_LINEAR;
-        if (i >= 5 && (!scaled || config->rope_type == c->reference.config->rope_type))
+        if ((i == 5 || i == 6) && (!scaled || config->rope_type == c->reference.config->rope_type))
             return PLENS__NOT_HERE;
         return plens__suspect_put(s, PLENS__PART_ATTENTION, names[i]);
     }
+    i -= 13;
     size_t n_bases = sizeof bases / sizeof *bases;
-    if (i - 7 >= 2 * n_bases) {
-        size_t share = i - 7 - 2 * n_bases == 0 ? 2 : 4;
-        if (i - 7 - 2 * n_bases >= 2)
-            return PLENS__NO_MORE;
-        if (config->head_dim % (2 * share) != 0)
-            return PLENS__NOT_HERE;
-        s->variant.rope_dims = config->head_dim / share;
-        snprintf(text, sizeof text, "only the first %zu of a head's %zu dimensions are rotated",
-                 s->variant.rope_dims, config->head_dim);
-        return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
-    }
-    double base = bases[(i - 7) % n_bases];
-    int unscaled = i - 7 >= n_bases;
+    if (i >= 2 * n_bases)
+        return stretched(c->reference.config, i - 2 * n_bases, s);
+    double base = bases[i % n_bases];
+    int unscaled = i >= n_bases;
     if (base == config->rope_theta || (unscaled && !scaled))
         return PLENS__NOT_HERE;
     snprintf(text, sizeof text, "the rotary embedding's base (rope theta) is %s, expected %s%s",
@@ -99,13 +132,20 @@ plens__answer plens__suspect_positions(const plens__case *c, size_t i, plens__su
 plens__answer plens__suspect_masks(const plens__case *c, size_t i, plens__suspect *s) {
     size_t n = c->reference.n, window = s->variant.window;
     char text[112];
-    if (i == 0) {
-        s->variant.mask_late = 1;
-        return plens__suspect_put(
-            s, PLENS__PART_ATTENTION,
-            "the softmax is taken before the causal mask, over later positions too");
+    if (i < 5) {
+        static const char *const names[] = {
+            "the softmax is taken before the causal mask, over later positions too",
+            "the first position is hidden from all others (taken for padding)",
+            "the softmax's denominator has a term too many (a sink of score 0)",
+            "the scores are capped at 50 before the softmax",
+            "the scores are capped at 30 before the softmax"};
+        s->variant.mask_late = i == 0;
+        s->variant.hide_first = i == 1;
+        s->variant.sink = i == 2;
+        s->variant.score_cap = i == 3 ? 50 : i == 4 ? 30 : 0;
+        return plens__suspect_put(s, PLENS__PART_ATTENTION, names[i]);
     }
-    i--;
+    i -= 5;
     if (i < 3) {
         static const char *const names[] = {"the causal mask is missing",
                                             "the causal mask lets one later position through",
@@ -135,6 +175,28 @@ plens__answer plens__suspect_masks(const plens__case *c, size_t i, plens__suspec
     return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
 }
 
+/* Heads that are all in the wrong place. */
+#define N_LAYOUTS 6
+
+static plens__answer layouts(const plens__config *config, size_t i, plens__suspect *s) {
+    static const char *const texts[N_LAYOUTS] = {
+        "query head h uses key/value head h mod n_kv_heads, expected h / (n_heads / n_kv_heads)",
+        "all query heads use key/value head 0, expected h / (n_heads / n_kv_heads)",
+        "each head has the query of the head after it",
+        "each head has the query of the head before it",
+        "the heads' outputs lie as [head_dim, n_heads], expected the layout [n_heads, head_dim]",
+        "the heads' outputs are not transposed: their layout is [n_heads, T, head_dim]"};
+    if ((i == 0 && config->n_kv_heads == config->n_heads) || (i < 2 && config->n_kv_heads == 1) ||
+        config->n_heads == 1)
+        return PLENS__NOT_HERE;
+    s->variant.kv_map = i == 0 ? PLENS__KV_MODULO : i == 1 ? PLENS__KV_FIRST : PLENS__KV_GROUPS;
+    s->variant.roll_queries = i == 2 ? 1 : i == 3 ? -1 : 0;
+    s->variant.gathering = i == 4   ? PLENS__GATHER_ELEMENTS
+                           : i == 5 ? PLENS__GATHER_NOTHING
+                                    : PLENS__GATHER_HEADS;
+    return plens__suspect_put(s, PLENS__PART_ATTENTION, texts[i]);
+}
+
 /* All pairs of heads, for each way of swapping them. */
 plens__answer plens__suspect_heads(const plens__case *c, size_t i, plens__suspect *s) {
     static const struct {
@@ -147,20 +209,15 @@ plens__answer plens__suspect_heads(const plens__case *c, size_t i, plens__suspec
                 {PLENS__SWAP_VALUES, "value heads"}};
     const plens__config *config = c->reference.config;
     char text[96];
-    if (i == 0) {
-        if (config->n_kv_heads == config->n_heads || config->n_kv_heads == 1)
-            return PLENS__NOT_HERE;
-        s->variant.modulo_heads = 1;
-        return plens__suspect_put(s, PLENS__PART_ATTENTION,
-                                  "query head h uses key/value head h mod n_kv_heads, expected h / "
-                                  "(n_heads / n_kv_heads)");
-    }
-    if (i <= config->n_heads) {
-        s->variant.silent_head = i;
-        snprintf(text, sizeof text, "the output of head %zu is missing", i - 1);
+    if (i < N_LAYOUTS)
+        return layouts(config, i, s);
+    i -= N_LAYOUTS;
+    if (i < config->n_heads) {
+        s->variant.silent_head = i + 1;
+        snprintf(text, sizeof text, "the output of head %zu is missing", i);
         return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
     }
-    i -= 1 + config->n_heads;
+    i -= config->n_heads;
     for (size_t w = 0; w < sizeof ways / sizeof *ways; w++) {
         size_t n = w < 2 ? config->n_heads : config->n_kv_heads, n_pairs = n * (n - 1) / 2;
         if (n > 16)

@@ -5,36 +5,21 @@
 set -u
 . tests/tally.sh
 . tests/refuses.sh
+. tests/write_safetensors.sh
 
 model=$scratch/model
 mkdir "$model"
 cp tests/fixtures/models/llama-biases/config.json "$model"
 weights=$model/model.safetensors
 
-# The 8 bytes of a length below 2^24.
-length() {
-    printf "\\$(printf %o $(($1 % 256)))\\$(printf %o $(($1 / 256 % 256)))\\$(printf %o \
-        $(($1 / 65536)))\\0\\0\\0\\0\\0"
-}
-
 # A file of a header (its escapes resolved by printf) and some zero bytes, to be refused.
 file() { # PARTS HEADER N_DATA
-    file_parts=$1
-    printf "$2" >"$scratch/header"
-    {
-        length "$(wc -c <"$scratch/header")"
-        cat "$scratch/header"
-        head -c "$3" /dev/zero
-    } >"$weights"
-    is_refused "$file_parts"
+    write_safetensors "$weights" "$2" "$3"
+    is_refused "$1"
 }
 
 is_refused() { # PARTS
     check "exit 3" refuses 3 "plens: $weights: |$1" "$plens" info --model "$model"
-}
-
-x() { # SHAPE FROM TO [DTYPE]: an entry of the header
-    printf '{"dtype":"%s","shape":%s,"data_offsets":[%s,%s]}' "${4:-F32}" "$1" "$2" "$3"
 }
 
 : >"$weights"
@@ -79,7 +64,7 @@ awk 'BEGIN {
     printf "}"
 }' >"$scratch/header"
 {
-    length "$(wc -c <"$scratch/header")"
+    safetensors_length "$(wc -c <"$scratch/header")"
     cat "$scratch/header"
     printf '\0\0\0\0'
 } >"$weights"

@@ -39,10 +39,13 @@ static int parse_tolerance(const char *text, double *tolerance) {
     return *end == '\0' && *tolerance > 0 && *tolerance < 1e300;
 }
 
-/* A callback of plens_audit_options. */
+/* A callback of plens_audit_options: rows come when all is judged, so that a dump that cannot be
+ * leaves nothing on standard output. */
 static int print_row(void *user, const plens_audit_row *row) {
     static const char *const verdicts[] = {"ok", "rounding", "departs"};
     output *out = user;
+    if (out->offset == 0)
+        output_format(out, "step\tverdict\tdistance\tworst\tposition\tchange\trounding\texcess\n");
     if (row->place == PLENS_PLACE_BLOCK)
         output_format(out, "block %zu", row->block);
     else
@@ -70,7 +73,6 @@ static int run(session *s, const char *path, double tolerance) {
     options.row_user = &out;
     options.progress = progress_update;
     options.progress_user = &p;
-    output_format(&out, "step\tverdict\tdistance\tworst\tposition\tchange\trounding\texcess\n");
     progress_start(&p, s->options.quiet, plens_dump_states(dump)->n_ids);
     plens_status status =
         plens_audit(s->context, s->model, plens_dump_states(dump), &options, &result, &error);
