@@ -1,13 +1,17 @@
 #!/bin/sh
 # Mends a Bochs source tree so that Linux can use AMX in it: for tests/full/amx_in_bochs.sh, which says
-# how to get and build one. TDPBF16PS itself is left as it is. Wrong or lacking in Bochs, of August 2026
-# (commit 783b58f), by Intel's SDM, volume 1, 13.14, and volume 2, STTILECFG, XSAVE and CPUID 0DH:
+# how to build one. TDPBF16PS itself is as in Intel's manual and stays as it is; wrong or lacking in the
+# Bochs of August 2026 (commit 783b58f) is, by the SDM, volume 1, 13.14, and volume 2:
 #  - extended feature disable (XFD), without which Linux gives no process AMX: two registers, CPUID's
-#    bits, #NM for what needs tiles (but not LDTILECFG, STTILECFG, TILERELEASE)
+#    bits, #NM for what needs tiles (not for LDTILECFG, STTILECFG, TILERELEASE)
 #  - STTILECFG and XSAVE write a tile's rows where its columns belong, and its columns for its rows
-#  - XSAVE and XRSTOR take 8 rows of a tile, of 16, and XSAVE takes tiles in use for unused ones
-#  - the size of XSAVES's area in CPUID leaves the alignment out; Linux then does without XSAVE
-# usage: sh tests/full/bochs_for_amx.sh BOCHS-SOURCE
+#  - XSAVE and XRSTOR take 8 rows of a tile, of 16; XSAVE takes tiles in use for unused ones
+#  - CPUID's size of XSAVES's area leaves the alignment of tiles out; Linux then does without XSAVE
+#  - code that was written over is run from the decoded copy: where AMX is on, the copies lie at other
+#    places than where they are looked for
+#  - VCVTNE2PS2BF16 takes its upper half from beyond the register
+#  - under flush-to-zero a difference of floats of one exponent is zero up to 2^-125, not 2^-126
+# usage: sh tests/full/bochs_for_amx.sh FOLDER, the one with bochs's configure
 set -eu
 cd "$1/cpu"
 
@@ -62,3 +66,4 @@ mend avx/avx512_bf16.cc '
 s/convert_ne_fp32_to_bfloat16(op1.vmm32u(n))/convert_ne_fp32_to_bfloat16(op1.vmm32u(n - DWORD_ELEMENTS(len)))/
 '
 mend softfloat3e/s_subMagsF32.cc 's/if (!expZ && sigDiff) {/if (!expZ \&\& (sigDiff << shiftDist) < 0x00800000) {/'
+mend icache.h 's/^    if (line_mask > mask) break;/    (void)line_mask;/'
