@@ -28,7 +28,7 @@ elif [ ! -f "$isolinux" ] || [ ! -f "$ldlinux" ]; then
 fi
 [ "$skipped" -eq 0 ] || finish
 
-units="amx amx_permission engine precision products selftest"
+units="amx amx_permission engine products selftest"
 root=$scratch/root disc=$scratch/disc
 mkdir -p "$root/bin" "$root/models" "$root/dev" "$root/proc" "$root/tmp" "$disc"
 
@@ -77,7 +77,7 @@ for model in qwen3-biases qwen2-layer-types llama3-rope-shards mistral-window wi
         done
     done
 done
-for test in amx engine precision products selftest; do
+for test in amx engine products selftest; do
     check "unit test $test" unit $test
 done
 echo "the end"
