@@ -56,7 +56,7 @@ exec >/dev/ttyS0 2>&1
 check() {
     what=$1
     shift
-    if "$@" >/tmp/log; then echo "passed: $what"; else echo "FAILED: $what"; tail -n 8 /tmp/log; fi
+    if "$@" >/tmp/log; then echo "passed: $what"; else echo "FAILED: $what"; tail -n 8 /tmp/log | sed "s/^/    /"; fi
 }
 row() { seq "$1" | awk '{ printf "%s%d", (NR > 1 ? "," : ""), $1 * 17 % 46 }'; }
 dump() { plens dump --quiet --model "/models/$1" --precision "$2" --ids "$(row "$3")" --isa "$4" --out "/tmp/$5"; }
