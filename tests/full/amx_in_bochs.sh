@@ -13,7 +13,7 @@
 #                 of Debian 12's linux-image-cloud-amd64)
 #   in PATH       xorriso; a static busybox (or BUSYBOX); SYSLINUX's files (Debian: isolinux and
 #                 syslinux-common) below /usr/lib (or in the one folder SYSLINUX)
-# An hour's emulation, in which a second there is some 100 million instructions.
+# Some twenty minutes of one core.
 set -u
 . tests/tally.sh
 : "${BUSYBOX:=$(command -v busybox)}" "${BOCHS:=}" "${BOCHS_KERNEL:=}" "${SYSLINUX:=}"
