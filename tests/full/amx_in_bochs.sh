@@ -1,6 +1,6 @@
 #!/bin/sh
 # AMX without a processor that has it: Linux in the Bochs emulator, and in it the tests of AMX and
-# `plens dump` on every instruction set. Guards against what software tiles cannot show: encodings, the
+# `plens dump` with AMX against scalar C. Guards against what software tiles cannot show: encodings, the
 # tile configuration, Linux's permission, the state kept when processes alternate. Says nothing of speed.
 #
 # Wanted, or it skips, saying so:
