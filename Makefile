@@ -83,7 +83,7 @@ test: tests
 
 # Beyond `make test`, for an hour of an idle machine: the bits of SmolLM2 in every precision over all
 # sets and threads, kills at random moments and at every call that changes a file, the benchmarks on
-# tiny jobs. SmolLM2's folder is $$PLENS_SMOLLM2.
+# tiny jobs, AMX in an emulator. SmolLM2's folder is $$PLENS_SMOLLM2; the emulator is $$BOCHS.
 test-full: tests
 	@BUILD=$(BUILD) CC='$(CC)' sh tests/full/run.sh
 

@@ -6,7 +6,8 @@ set -u
 export BUILD CC
 export OMP_WAIT_POLICY="${OMP_WAIT_POLICY:-passive}"
 passed=0 failed=0
-for path in tests/full/bits.sh tests/full/kills.sh tests/full/every_kill.sh tests/full/bench.sh; do
+for path in tests/full/bits.sh tests/full/kills.sh tests/full/every_kill.sh tests/full/bench.sh \
+    tests/full/amx_in_bochs.sh; do
     if [ $# -gt 0 ]; then
         case " $* " in *" $(basename "$path" .sh) "*) ;; *) continue ;; esac
     fi

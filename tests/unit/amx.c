@@ -1,5 +1,5 @@
 /* The blocking of amx_body.h over tiles in software, on every machine; the packing of amx.c where
- * there is AVX-512 BF16; the instructions where there is AMX. */
+ * there is AVX-512 BF16; the instructions where there is AMX, or by tests/full/amx_in_bochs.sh. */
 #include "sets.h"
 
 #include "runtime/engine.h"
