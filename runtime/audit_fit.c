@@ -8,7 +8,7 @@
 #include <string.h>
 
 static double larger_of(double a, double b) {
-    return a > b ? a : b;
+    return b > a ? b : a; /* a where b is a NaN */
 }
 
 #define STEPS    12
