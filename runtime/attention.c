@@ -66,7 +66,7 @@ static size_t piece_start(const attention *a, const plens__piece *piece) {
 }
 
 static size_t first_key(const attention *a, size_t position) {
-    return a->window > 0 && position + 1 > a->window ? position + 1 - a->window : 0;
+    return plens__first_key(position + 1, a->window);
 }
 
 static float scale_of(const plens__config *config) {

@@ -7,10 +7,6 @@
 #include <math.h>
 #include <string.h>
 
-static double larger_of(double a, double b) {
-    return b > a ? b : a; /* a where b is a NaN */
-}
-
 #define STEPS    12
 #define HALVINGS 4
 #define ENOUGH   0.999 /* a step that leaves more than this of the departure is the last */
@@ -115,8 +111,10 @@ static int improve(plens__ranking *r, plens__variant *variant, plens__excess *ex
         if (!(after.all < excess->all))
             continue;
         double most = 0;
-        for (size_t e = 0; e < s.k; e++)
-            most = larger_of(most, fabs(share * s.step[e]) / (fabs(moved.edits[e].value) + 1e-300));
+        for (size_t e = 0; e < s.k; e++) {
+            double change = fabs(share * s.step[e]) / (fabs(moved.edits[e].value) + 1e-300);
+            most = change > most ? change : most;
+        }
         int gained = after.all < ENOUGH * excess->all;
         *variant = moved;
         *excess = after;
@@ -140,7 +138,7 @@ static int drop_idle(plens__ranking *r, plens__variant *variant) {
         /* significance / |step| = |J| */
         double length = slope.step != 0 ? slope.significance / fabs(slope.step) : 0;
         effect[e] = fabs(variant->edits[e].value) * length;
-        most = larger_of(most, effect[e]);
+        most = effect[e] > most ? effect[e] : most;
     }
     size_t kept = 0, n = variant->n_edits;
     for (size_t e = 0; e < n; e++) {

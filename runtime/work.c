@@ -43,14 +43,18 @@ double plens__pairs_work(const plens__config *config, size_t n_pairs) {
     return 2 * (double)n_pairs * (double)config->n_heads * (double)config->head_dim;
 }
 
+static const plens__pairs *pairs_of(const plens__config *config, const plens__batch_size *size,
+                                    size_t layer) {
+    return config->windows[layer - 1] > 0 ? &size->windowed : &size->full;
+}
+
 /* Blocks [1, last] with all rows. */
 static double blocks_work(const plens__pass *pass, const plens__batch_size *size, size_t last) {
     const plens__config *config = &pass->model->config;
     double work = 0;
     for (size_t layer = 1; layer <= last; layer++) {
-        const plens__pairs *pairs = config->windows[layer - 1] > 0 ? &size->windowed : &size->full;
         work += (double)size->n_rows * (plens__kv_work(config) + plens__rest_work(config));
-        work += plens__pairs_work(config, pairs->all);
+        work += plens__pairs_work(config, pairs_of(config, size, layer)->all);
     }
     return work;
 }
@@ -59,8 +63,7 @@ static double blocks_work(const plens__pass *pass, const plens__batch_size *size
 static double last_block_work(const plens__pass *pass, const plens__batch_size *size,
                               double finished, int all) {
     const plens__config *config = &pass->model->config;
-    int near = config->windows[config->n_layers - 1] > 0;
-    const plens__pairs *pairs = near ? &size->windowed : &size->full;
+    const plens__pairs *pairs = pairs_of(config, size, config->n_layers);
     return (double)size->n_rows * plens__kv_work(config) + finished * plens__rest_work(config) +
            plens__pairs_work(config, all ? pairs->all : pairs->ends);
 }

@@ -9,8 +9,7 @@ typedef void plens__attend(const float *q, const float *k, size_t ldk, const flo
 
 static inline void plens__attend_each(const plens__queries *a, plens__attend *one, float *scores) {
     for (size_t r = 0; r < a->n_rows; r++) {
-        size_t end = a->first + r + 1;
-        size_t from = a->window > 0 && end > a->window ? end - a->window : 0;
+        size_t end = a->first + r + 1, from = plens__first_key(end, a->window);
         for (size_t h = 0; h < a->n_heads; h++) {
             size_t at = r * a->row_stride + h * a->head_dim;
             one(a->q + at, a->k + from * a->stride, a->stride, a->v + from * a->stride, a->stride,

@@ -42,6 +42,11 @@ typedef struct plens__queries {
     float scale;
 } plens__queries;
 
+/* The first of keys [0, end) that a window of the last `window` holds; 0: all of them. */
+static inline size_t plens__first_key(size_t end, size_t window) {
+    return window > 0 && end > window ? end - window : 0;
+}
+
 /* Floats of scratch for n_keys = first + n_rows of them: keys packed in panels, and a block's
  * scores. Enough for every instruction set. */
 #define PLENS__ATTEND_KEYS(n_keys)             ((n_keys) + 64)

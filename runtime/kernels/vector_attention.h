@@ -42,8 +42,7 @@ INLINE size_t end_of(const block_of_queries *b, size_t query) {
 }
 
 INLINE size_t from_of(const block_of_queries *b, size_t query) {
-    size_t end = end_of(b, query), window = b->all->window;
-    return window > 0 && end > window ? end - window : 0;
+    return plens__first_key(end_of(b, query), b->all->window);
 }
 
 /* ---- scores ---- */
@@ -119,7 +118,7 @@ INLINE void score_panel(const block_of_queries *b, size_t first, size_t n_keys, 
     size_t head_dim = b->all->head_dim, vectors = (n_keys + VECTOR - 1) / VECTOR;
     float scale = b->all->scale;
     for (size_t i = 0; i < b->n; i += ATTEND_STRIP) {
-        size_t rows = b->n - i < ATTEND_STRIP ? b->n - i : ATTEND_STRIP;
+        size_t rows = earlier(b->n - i, ATTEND_STRIP);
         const float *q = b->q + i * b->stride;
         float *scores = b->scores + i * b->ldp + first;
         if (first >= end_of(b, i + rows - 1) || first + n_keys <= from_of(b, i))
@@ -212,7 +211,7 @@ INLINE void value_row(const size_t rows, const value_range *range, size_t head_d
     for (; column + ATTEND_COLUMNS * VECTOR <= head_dim; column += ATTEND_COLUMNS * VECTOR)
         value_tile(rows, ATTEND_COLUMNS, VECTOR, range, column);
     for (; column < head_dim; column += VECTOR)
-        value_tile(rows, 1, head_dim - column < VECTOR ? head_dim - column : VECTOR, range, column);
+        value_tile(rows, 1, earlier(head_dim - column, VECTOR), range, column);
 }
 
 INLINE void value_strip(size_t rows, const value_range *range, size_t head_dim) {
@@ -264,8 +263,7 @@ KERNEL void add_values(const block_of_queries *b, size_t i, size_t rows, size_t 
 INLINE void attend_block(const block_of_queries *b, size_t n_keys, const float *keys) {
     size_t head_dim = b->all->head_dim;
     for (size_t first = 0; first < n_keys; first += PANEL)
-        score_panel(b, first, n_keys - first < PANEL ? n_keys - first : PANEL,
-                    keys + first * head_dim);
+        score_panel(b, first, earlier(n_keys - first, PANEL), keys + first * head_dim);
     for (size_t i = 0; i < b->n; i++) {
         size_t from = from_of(b, i);
         attend_softmax(b->scores + i * b->ldp + from, end_of(b, i) - from);
@@ -281,7 +279,7 @@ INLINE void attend_block(const block_of_queries *b, size_t n_keys, const float *
 /* n queries of consecutive positions (step 1) or heads (step 0). */
 INLINE void attend_blocks(block_of_queries b, size_t n, size_t n_keys, const float *keys) {
     for (size_t left = n; left > 0; left -= b.n) {
-        b.n = left < ATTEND_BLOCK ? left : ATTEND_BLOCK;
+        b.n = earlier(left, ATTEND_BLOCK);
         attend_block(&b, n_keys, keys);
         b.q += b.n * b.stride;
         b.out += b.n * b.stride;
@@ -297,7 +295,7 @@ KERNEL void attend_rows(const plens__queries *a, float *scratch) {
     }
     size_t n_panels = (n_keys + PANEL - 1) / PANEL;
     for (size_t i = 0; i < n_panels; i++) {
-        size_t first = i * PANEL, n = n_keys - first < PANEL ? n_keys - first : PANEL;
+        size_t first = i * PANEL, n = earlier(n_keys - first, PANEL);
         pack(PLENS_F32, a->k + first * a->stride, a->stride * sizeof(float), n, head_dim,
              scratch + first * head_dim);
     }
