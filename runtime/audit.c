@@ -2,6 +2,7 @@
 #include "runtime/fp.h"
 
 #include "runtime/audit.h"
+#include "runtime/work.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -203,13 +204,25 @@ static plens_status run_audit(plens__audit *a, plens_audit_result *result, plens
     return status;
 }
 
+/* Multiply-adds of a block that are done before other threads have been woken for its steps, of
+ * which the search for a cause runs thousands. */
+#define FEW_MULTIPLICATIONS 2e6
+
+static int few_multiplications(const plens_model *model, const plens_states *states) {
+    double row = plens__kv_work(&model->config) + plens__rest_work(&model->config);
+    return (double)states->n_ids * row < FEW_MULTIPLICATIONS;
+}
+
 plens_status plens__audit_run(const plens__engine *engine, const plens_model *model,
                               const plens_states *states, const plens_audit_options *options,
                               plens_audit_result *result, plens_error *error) {
     plens_status status = check_ids(model, states, error);
     if (status != PLENS_OK)
         return status;
-    plens__audit a = {.engine = engine, .model = model, .states = states, .options = options};
+    plens__engine used = *engine;
+    if (few_multiplications(model, states))
+        used.n_threads = 1;
+    plens__audit a = {.engine = &used, .model = model, .states = states, .options = options};
     plens__carver carver = {NULL, 0, 0};
     carve(&a, &carver);
     char *base = carver.overflow ? NULL : plens__alloc(&engine->allocator, carver.used);
