@@ -47,21 +47,33 @@ static void insert_top(plens_lens_token *top, size_t *n_top, size_t top_k, int32
     top[at] = (plens_lens_token){id, logit, 0, 0};
 }
 
+/* A site's logits of one tile, and the largest: most tiles hold nothing above a threshold. */
+typedef struct tile_logits {
+    const float *logits;
+    size_t n;
+    float max;
+} tile_logits;
+
 static void update_top(const plens__kernels *kernels, plens__lens_site *site, plens_lens_token *top,
-                       size_t top_k, int32_t first_id, const float *logits, size_t n) {
+                       size_t top_k, int32_t first_id, const tile_logits *tile) {
     size_t i = 0;
-    for (; i < n && site->n_top < top_k; i++)
-        insert_top(top, &site->n_top, top_k, first_id + (int32_t)i, logits[i]);
-    while ((i = kernels->find_greater(logits, i, n, top[top_k - 1].logit)) < n) {
-        insert_top(top, &site->n_top, top_k, first_id + (int32_t)i, logits[i]);
-        i++;
+    for (; i < tile->n && site->n_top < top_k; i++)
+        insert_top(top, &site->n_top, top_k, first_id + (int32_t)i, tile->logits[i]);
+    for (; tile->max > top[top_k - 1].logit; i++) {
+        i = kernels->find_greater(tile->logits, i, tile->n, top[top_k - 1].logit);
+        if (i >= tile->n)
+            return;
+        insert_top(top, &site->n_top, top_k, first_id + (int32_t)i, tile->logits[i]);
     }
 }
 
 static void count_ranks(const plens__kernels *kernels, plens_lens_token *tokens, size_t n_tokens,
-                        const float *logits, size_t n) {
-    for (size_t t = 0; t < n_tokens; t++)
-        tokens[t].rank += (uint32_t)kernels->count_greater(logits, n, tokens[t].logit);
+                        const tile_logits *tile) {
+    for (size_t t = 0; t < n_tokens; t++) {
+        if (tile->max > tokens[t].logit)
+            tokens[t].rank +=
+                (uint32_t)kernels->count_greater(tile->logits, tile->n, tokens[t].logit);
+    }
 }
 
 /* ---- the unembedding of many sites ---- */
@@ -101,24 +113,26 @@ static void reduce_task(void *arg, size_t item, int thread) {
     size_t layer, row = site_row(t, item, &layer), index = row * lens->n_layers + layer;
     plens__lens_site *site = &lens->sites[index];
     const float *logits = lens->logits + item * PLENS__TILE_IDS;
+    tile_logits tile = {logits, t->n_ids, -INFINITY};
     (void)thread;
     for (size_t from = 0; from < t->n_ids; from += PLENS__VOCAB_BLOCK) {
         size_t n = t->n_ids - from < PLENS__VOCAB_BLOCK ? t->n_ids - from : PLENS__VOCAB_BLOCK;
         plens__vocab_sums sums;
         kernels->vocab_sums(logits + from, n, &sums);
+        tile.max = sums.max > tile.max ? sums.max : tile.max;
         add_block(site, &sums, t->first_id + from == 0);
     }
     if (!t->final && lens->options->kl)
         add_cross(t, site, row - t->first / lens->n_held, logits);
     plens__groups_pick(&lens->groups, index, t->first_id, logits, t->n_ids);
     update_top(kernels, site, lens->top + index * lens->top_k, lens->top_k, (int32_t)t->first_id,
-               logits, t->n_ids);
+               &tile);
     if (!t->final)
-        count_ranks(kernels, &lens->final_top[index], 1, logits, t->n_ids);
+        count_ranks(kernels, &lens->final_top[index], 1, &tile);
     for (size_t e = lens->first_entry[row]; e != SIZE_MAX; e = lens->entries[e].next) {
         size_t n_targets = lens->prompts[lens->entries[e].prompt].n_targets;
         count_ranks(kernels, lens->targets + lens->entries[e].targets + layer * n_targets,
-                    n_targets, logits, t->n_ids);
+                    n_targets, &tile);
     }
 }
 

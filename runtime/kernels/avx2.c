@@ -118,16 +118,6 @@ INLINE unsigned greater(vec a, vec b) {
     return signs(greater_lanes(a, b));
 }
 
-INLINE unsigned unordered(vec a) {
-    return signs(pair(_mm256_cmp_ps(a.low, a.low, _CMP_UNORD_Q),
-                      _mm256_cmp_ps(a.high, a.high, _CMP_UNORD_Q)));
-}
-
-INLINE vec where_positive(vec a, vec b) {
-    vec mask = greater_lanes(a, all(0));
-    return pair(_mm256_and_ps(mask.low, b.low), _mm256_and_ps(mask.high, b.high));
-}
-
 INLINE __m256 power(__m256i exponent) {
     return _mm256_castsi256_ps(_mm256_slli_epi32(exponent, 23));
 }

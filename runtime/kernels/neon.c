@@ -93,10 +93,6 @@ INLINE float32x4_t smaller_four(float32x4_t a, float32x4_t b) {
     return vbslq_f32(vcltq_f32(a, b), a, b);
 }
 
-INLINE float32x4_t where_positive_four(float32x4_t a, float32x4_t b) {
-    return vbslq_f32(vcgtzq_f32(a), b, vdupq_n_f32(0));
-}
-
 INLINE float32x4_t power(uint32x4_t exponent) {
     return vreinterpretq_f32_u32(vshlq_n_u32(exponent, 23));
 }
@@ -116,7 +112,6 @@ LANEWISE_1(root, vsqrtq_f32)
 LANEWISE_1(negative, vnegq_f32)
 LANEWISE_2(larger, larger_four)
 LANEWISE_2(smaller, smaller_four)
-LANEWISE_2(where_positive, where_positive_four)
 LANEWISE_2(scale_by, scale_four)
 
 INLINE vec fused(vec a, vec b, vec c) {
@@ -141,14 +136,6 @@ INLINE unsigned greater(vec a, vec b) {
     UNROLL
     for (int i = 0; i < 4; i++)
         mask[i] = vcgtq_f32(a.part[i], b.part[i]);
-    return bits_of(mask);
-}
-
-INLINE unsigned unordered(vec a) {
-    uint32x4_t mask[4];
-    UNROLL
-    for (int i = 0; i < 4; i++)
-        mask[i] = vmvnq_u32(vceqq_f32(a.part[i], a.part[i]));
     return bits_of(mask);
 }
 

@@ -11,8 +11,7 @@
  *     larger(a, b)                   a > b ? a : b, so b if either is a NaN
  *     smaller(a, b)                  a < b ? a : b
  *     root(a), negative(a)           the square root; the sign bit turned over
- *     greater(a, b), unordered(a)    one bit for each lane: a > b; a is a NaN
- *     where_positive(a, b)           a > 0 ? b : 0
+ *     greater(a, b)                  one bit for each lane: a > b
  *     scale_by(p, t)                 (p 2^a) 2^b by the low bits of t, see exp.h
  *     tree(v), tree_double(v)        the lane sum's tree
  *     largest(v)                     the largest lane; none is a NaN
@@ -39,8 +38,8 @@ INLINE void store_next(float *p, size_t left, vec v) {
         store_part(p, left, v);
 }
 
-INLINE vec exponential(vec x) {
-    x = smaller(all(PLENS__EXP_HIGH), x);
+/* Of x <= PLENS__EXP_HIGH, or a NaN. */
+INLINE vec exponential_low(vec x) {
     x = larger(all(PLENS__EXP_LOW), x);
     vec t = fused(x, all(PLENS__EXP_LOG2E), all(PLENS__EXP_SHIFT));
     vec n = minus(t, all(PLENS__EXP_SHIFT));
@@ -53,6 +52,10 @@ INLINE vec exponential(vec x) {
     p = fused(p, r, all(1.0f));
     p = fused(p, r, all(1.0f));
     return scale_by(p, t);
+}
+
+INLINE vec exponential(vec x) {
+    return exponential_low(smaller(all(PLENS__EXP_HIGH), x));
 }
 
 KERNEL void exp_all(const float *x, size_t n, float *y) {
@@ -136,7 +139,7 @@ INLINE float attention_scores(const float *q, const float *k, size_t ldk, size_t
 INLINE void softmax(float *scores, size_t n, float max) {
     vec sum = all(0);
     for (size_t j = 0; j < n; j += PLENS__LANES) {
-        vec e = exponential(minus(load_next(scores + j, n - j, -INFINITY), all(max)));
+        vec e = exponential_low(minus(load_next(scores + j, n - j, -INFINITY), all(max)));
         store_next(scores + j, n - j, e);
         sum = plus(sum, e);
     }
@@ -197,26 +200,25 @@ KERNEL void attend_values(const float *p, const float *v, size_t ldv, size_t n, 
 /* ---- Vocabulary ---------------------------------------------------------------------------- */
 
 KERNEL void vocab_sums(const float *x, size_t n, plens__vocab_sums *sums) {
-    vec max = all(-INFINITY);
-    unsigned not_finite = 0;
+    vec max = all(-INFINITY), min = all(INFINITY);
     for (size_t i = 0; i < n; i += PLENS__LANES) {
-        vec value = load_next(x + i, n - i, -INFINITY);
-        max = larger(value, max);
-        vec known = load_next(x + i, n - i, 0);
-        not_finite |= unordered(minus(known, known)); /* inf - inf */
+        max = larger(load_next(x + i, n - i, -INFINITY), max);
+        min = smaller(load_next(x + i, n - i, INFINITY), min);
     }
     float m = largest(max);
     vecd sum = no_doubles(), weighted = no_doubles();
-    for (size_t i = 0; i < n && not_finite == 0; i += PLENS__LANES) {
+    for (size_t i = 0; i < n; i += PLENS__LANES) {
         vec below = minus(load_next(x + i, n - i, -INFINITY), all(m));
-        vec e = exponential(below);
+        below = larger(all(PLENS__EXP_LOW), below); /* e is 0 there, and 0 * -inf would be a NaN */
+        vec e = exponential_low(below);
         sum = plus_double(sum, e);
-        weighted = plus_product(weighted, e, where_positive(e, below));
+        weighted = plus_product(weighted, e, below);
     }
     sums->max = m + 0.0f;
-    sums->finite = not_finite == 0;
     sums->sum = tree_double(sum);
     sums->weighted = tree_double(weighted);
+    /* A NaN makes the sum one; so does an infinite maximum, which is taken from itself. */
+    sums->finite = sums->sum < INFINITY && largest(negative(min)) < INFINITY;
 }
 
 KERNEL size_t count_greater(const float *x, size_t n, float threshold) {
