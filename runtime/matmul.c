@@ -4,8 +4,8 @@
  * blocking].
  *
  * Panels pay off by the rows that they meet. Where there are few, x is packed in their place, once,
- * and w goes by in strips, which takes no transposing; or w is not packed at all (product.h,
- * pack_w_strip and multiply_directly). */
+ * and w goes by in strips, which takes no transposing; or w is not packed at all but transposed on
+ * its way through the registers (product.h, pack_w_strip and multiply_directly). */
 #include "runtime/fp.h"
 
 #include "runtime/matmul.h"
@@ -16,8 +16,7 @@
 enum {
     ITEMS_PER_THREAD = 4,
     MOST_OUTPUTS = 256, /* in an item of few rows */
-    VERY_FEW_ROWS = 2 * PLENS__DIRECT_ROWS,
-    DIRECT_OUTPUTS = 16 /* that stay in the second-level cache while the rows go by */
+    DIRECT_OUTPUTS = 16
 };
 
 static size_t smaller(size_t a, size_t b) {
@@ -49,7 +48,7 @@ static packing_unit unit_of(const plens__product *product, plens__packing packin
 }
 
 static plens__packing packing_of(const plens__product *product, size_t n_rows) {
-    if (product->multiply_directly != NULL && n_rows <= VERY_FEW_ROWS)
+    if (n_rows <= product->direct_rows)
         return PLENS__STRIPS_WHOLE;
     int few = n_rows > PLENS__DIRECT_ROWS && n_rows <= PLENS__FEW_ROWS;
     return product->pack_w_strip != NULL && few ? PLENS__PANELS : PLENS__STRIPS;
@@ -286,24 +285,19 @@ static void turned_item(void *arg, size_t item, int thread) {
         add_bias(m, 0, n_rows, begin, end - begin);
 }
 
-/* Item: outputs, with w as it lies in memory. Only the first rows' turn reads it from there. */
+/* Item: outputs, with w as it lies in memory. */
 static void direct_item(void *arg, size_t item, int thread) {
     const matmul *m = arg;
     const plens__operand *x = m->x;
     const plens__product *product = x->product;
-    size_t begin = item * m->outputs_per_item, ldx = x->ldx * sizeof(float);
-    size_t end = smaller(begin + m->outputs_per_item, m->w->n_out);
+    size_t o = item * m->outputs_per_item;
+    size_t n = smaller(m->outputs_per_item, m->w->n_out - o);
+    size_t step = product->strip_block > 0 ? unit_step(x, x->n_in) : x->ldx * sizeof(float);
     (void)thread;
-    for (size_t o = begin; o < end; o += DIRECT_OUTPUTS)
-        for (size_t r = 0; r < x->n_rows; r += PLENS__DIRECT_ROWS) {
-            size_t from = product->strip_block > 0 ? unit_at(x, r, 0) : r * ldx;
-            product->multiply_directly(smaller(PLENS__DIRECT_ROWS, x->n_rows - r), x->n_in,
-                                       (const char *)x->data + from, ldx, weight_at(m, o, 0),
-                                       row_bytes(m), smaller(DIRECT_OUTPUTS, end - o),
-                                       m->y + r * m->ldy + o, m->ldy);
-        }
+    product->multiply_directly(m->w->dtype, x->n_rows, x->n_in, x->data, step, weight_at(m, o, 0),
+                               row_bytes(m), n, m->y + o, m->ldy);
     if (m->bias != NULL)
-        add_bias(m, 0, x->n_rows, begin, end - begin);
+        add_bias(m, 0, x->n_rows, o, n);
 }
 
 /* Multiples of what a product does at once, and of a line of y's rows. */
@@ -323,7 +317,7 @@ void plens__matmul(const plens__engine *engine, const plens__matrix *w, const fl
     if (x->packing == PLENS__PANELS)
         plens__parallel_flush(engine, product->flushes, cut_few(&m, group_of(product)), turned_item,
                               &m);
-    else if (x->packing == PLENS__STRIPS_WHOLE && w->dtype == PLENS_BF16)
+    else if (x->packing == PLENS__STRIPS_WHOLE)
         plens__parallel_flush(engine, product->flushes, cut_few(&m, DIRECT_OUTPUTS), direct_item,
                               &m);
     else

@@ -10,6 +10,17 @@ static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
+/* Rows from r0 on, n_rows of them, and k from k0 on. Returns the step from one strip to the next.
+ */
+static size_t pack_strips(const plens__product *product, const plens__trial *t, size_t r0,
+                          size_t n_rows, size_t k0, size_t k, char *strips) {
+    size_t step = (k + PLENS__BLOCK_K - 1) / PLENS__BLOCK_K * product->strip_block;
+    for (size_t r = 0; r < n_rows; r += product->strip)
+        product->pack_x(t->x + k0 + (r0 + r) * t->ldx, t->ldx, smaller(product->strip, n_rows - r),
+                        k, strips + r / product->strip * step);
+    return step;
+}
+
 static void solve_part(const plens__product *product, const plens__trial *t, size_t k0, size_t k,
                        void *strips, void *panel, float *c, size_t ldc) {
     size_t size = t->dtype == PLENS_F32 ? 4 : 2, step = t->ldx * sizeof(float);
@@ -18,10 +29,7 @@ static void solve_part(const plens__product *product, const plens__trial *t, siz
     plens__fpstate saved;
     if (product->strip_block > 0) {
         x = strips;
-        step = (k + PLENS__BLOCK_K - 1) / PLENS__BLOCK_K * product->strip_block;
-        for (size_t r = 0; r < t->n_rows; r += product->strip)
-            product->pack_x(t->x + k0 + r * t->ldx, t->ldx, smaller(product->strip, t->n_rows - r),
-                            k, (char *)strips + r / product->strip * step);
+        step = pack_strips(product, t, 0, t->n_rows, k0, k, strips);
     }
     for (size_t o = 0; o < t->n_out; o += product->panel) {
         size_t n_out = smaller(product->panel, t->n_out - o);
@@ -59,17 +67,18 @@ static void solve_turned_strip(const plens__product *product, const plens__trial
     }
 }
 
-static void solve_directly(const plens__product *product, const plens__trial *t, void *strip,
+static void solve_directly(const plens__product *product, const plens__trial *t, void *strips,
                            float *c, size_t ldc) {
     plens__fpstate saved;
-    for (size_t r = 0; r < t->n_rows; r += PLENS__DIRECT_ROWS) {
-        size_t n_rows = smaller(PLENS__DIRECT_ROWS, t->n_rows - r);
-        const float *x = t->x + r * t->ldx;
-        if (product->strip_block > 0)
-            product->pack_x(x, t->ldx, n_rows, t->k, strip);
+    for (size_t r = 0; r < t->n_rows; r += product->direct_rows) {
+        size_t n_rows = smaller(product->direct_rows, t->n_rows - r), step = t->ldx * sizeof(float);
+        const void *x = t->x + r * t->ldx;
+        if (product->strip_block > 0) {
+            step = pack_strips(product, t, r, n_rows, 0, t->k, strips);
+            x = strips;
+        }
         plens__fpstate_enter(&saved, product->flushes);
-        product->multiply_directly(n_rows, t->k, product->strip_block > 0 ? strip : (const void *)x,
-                                   t->ldx * sizeof(float), t->w, t->row_bytes, t->n_out,
+        product->multiply_directly(t->dtype, n_rows, t->k, x, step, t->w, t->row_bytes, t->n_out,
                                    c + r * ldc, ldc);
         plens__fpstate_leave(&saved);
     }
@@ -80,7 +89,7 @@ int plens__trial_has_way(const plens__product *product, const plens__trial *tria
     case PLENS__WAY_TURNED:
         return product->pack_w_strip != NULL && trial->n_rows <= PLENS__FEW_ROWS;
     case PLENS__WAY_DIRECT:
-        return product->multiply_directly != NULL && trial->dtype == PLENS_BF16 && !trial->resume;
+        return product->direct_rows > 0 && !trial->resume;
     default:
         return 1;
     }

@@ -9,7 +9,7 @@
 typedef enum plens__way {
     PLENS__WAY_PANELS = 0, /* panels of w, strips of x */
     PLENS__WAY_TURNED = 1, /* few rows: panels of x, strips of w */
-    PLENS__WAY_DIRECT = 2, /* very few: w is not packed; all of k, from +0 */
+    PLENS__WAY_DIRECT = 2, /* few rows: w is not packed; all of k, from +0 */
     PLENS__N_WAYS = 3
 } plens__way;
 

@@ -274,9 +274,10 @@ INLINE block_row odd_f16(block_row r) {
 
 /* ---- The matrix product: 6 rows times 2 vectors of outputs, 12 of the 16 registers ----------- */
 
-#define VECTORS 2
-#define VECTOR  8
-#define STRIP   6
+#define VECTORS      2
+#define VECTOR       8
+#define STRIP        6
+#define DIRECT_STRIP 4
 typedef __m256 lanes;
 
 INLINE lanes as_lanes(block_row r) {
@@ -415,6 +416,7 @@ static const plens__product f32 = {
     .multiply = gemm,
     .pack_w_strip = pack_strip_f32,
     .multiply_directly = gemm_directly,
+    .direct_rows = 8,
 };
 
 static const plens__product bf16 = {

@@ -244,6 +244,7 @@ static const plens__product f32 = {
     .multiply = gemm,
     .pack_w_strip = pack_strip_f32,
     .multiply_directly = gemm_directly,
+    .direct_rows = 24,
 };
 
 static const plens__product bf16 = {

@@ -69,9 +69,10 @@ INLINE block_row odd_f16(block_row r) {
 
 /* ---- The matrix product: 8 rows times 3 vectors of outputs, 24 of the 32 registers ---------- */
 
-#define VECTORS 3
-#define VECTOR  16
-#define STRIP   8
+#define VECTORS      3
+#define VECTOR       16
+#define STRIP        8
+#define DIRECT_STRIP 8
 typedef __m512 lanes;
 
 INLINE lanes as_lanes(block_row r) {

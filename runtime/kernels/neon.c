@@ -270,9 +270,10 @@ INLINE block_row odd_f16(block_row r) {
 
 /* ---- The product, f32: 8 rows times 3 vectors of outputs, 24 of the 32 registers ------------- */
 
-#define VECTORS 3
-#define VECTOR  4
-#define STRIP   8
+#define VECTORS      3
+#define VECTOR       4
+#define STRIP        8
+#define DIRECT_STRIP 8
 typedef float32x4_t lanes;
 
 INLINE lanes as_lanes(block_row r) {
@@ -492,7 +493,8 @@ static const plens__product products[] = {
      .pack_w = pack,
      .multiply = gemm,
      .pack_w_strip = pack_strip_f32,
-     .multiply_directly = gemm_directly},
+     .multiply_directly = gemm_directly,
+     .direct_rows = 8},
     {.isa = PLENS_ISA_NEON,
      .precision = PLENS_PRECISION_BF16,
      .flushes = 1,

@@ -31,7 +31,8 @@
 
 #define PLENS__BLOCK_K 32
 
-/* So few rows that packing panels of w takes as long as multiplying: see the last two functions. */
+/* So few rows that packing panels of w takes as long as multiplying: see the last two functions.
+ * And so few that sums of all of them stay in registers, and panels of x would be mostly empty. */
 #define PLENS__FEW_ROWS    64
 #define PLENS__DIRECT_ROWS 4
 
@@ -76,12 +77,14 @@ typedef struct plens__product {
     void (*pack_w_strip)(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_rows,
                          size_t k, void *strip);
 
-    /* At most DIRECT_ROWS rows, w in BF16, all of k: c [n_rows, n_out] with ldc floats between
-     * rows, straight from w [n_out, k] with row_bytes between rows, unaligned; it is transposed in
-     * registers. x is one strip, all of k, and strip is DIRECT_ROWS; or, where strip_block is 0,
-     * rows x_step bytes apart. NULL: not with this one. */
-    void (*multiply_directly)(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
-                              size_t row_bytes, size_t n_out, float *c, size_t ldc);
+    /* At most direct_rows rows, all of k: c [n_rows, n_out] with ldc floats between rows, straight
+     * from w [n_out, k] with row_bytes between rows, unaligned; it is transposed on the way. x is
+     * in strips of all of k, x_step bytes apart; or, where strip_block is 0, in rows x_step bytes
+     * apart. NULL: not with this one. */
+    void (*multiply_directly)(plens_dtype dtype, size_t n_rows, size_t k, const void *x,
+                              size_t x_step, const void *w, size_t row_bytes, size_t n_out,
+                              float *c, size_t ldc);
+    size_t direct_rows; /* at most FEW_ROWS; 0: none */
 } plens__product;
 
 /* The product of a precision, or NULL where the set, or the build, has none. It must not be called,

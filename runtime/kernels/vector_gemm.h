@@ -7,7 +7,8 @@
  *     as_lanes                       a block_row of floats as lanes; BLOCK is VECTOR
  *     lanes, VECTOR                  a register of VECTOR floats
  *     load_lanes, load_lanes_part, store_lanes, store_lanes_part, all_lanes, fused_lanes
- *     VECTORS, STRIP                 gemm's tile: 2 or 3 registers of outputs, 6 or 8 rows */
+ *     VECTORS, STRIP                 gemm's tile: 2 or 3 registers of outputs, 6 or 8 rows
+ *     DIRECT_STRIP                   rows whose sums are in registers beside a block: 4 or 8 */
 
 #include <string.h>
 
@@ -37,28 +38,26 @@ INLINE void load_block(const char *w, size_t row_bytes, size_t n_rows, size_t n_
     }
 }
 
-/* Writes columns `column` (and `column` + 1 of halves) of the block, if they exist. */
-INLINE void put_columns(plens_dtype dtype, block_row r, size_t column, size_t n_columns,
-                        float *panel) {
-    if (dtype == PLENS_F32) {
-        if (column < n_columns)
-            put(panel + column * PANEL, r);
-        return;
-    }
-    if (2 * column < n_columns)
-        put(panel + 2 * column * PANEL, dtype == PLENS_BF16 ? even_bf16(r) : even_f16(r));
-    if (2 * column + 1 < n_columns)
-        put(panel + (2 * column + 1) * PANEL, dtype == PLENS_BF16 ? odd_bf16(r) : odd_f16(r));
+/* What a lane of a transposed block holds, as float: one element, or the even or the odd one of two
+ * halves. */
+INLINE block_row column_of(plens_dtype dtype, block_row r, size_t odd) {
+    if (dtype == PLENS_F32)
+        return r;
+    if (dtype == PLENS_BF16)
+        return odd ? odd_bf16(r) : even_bf16(r);
+    return odd ? odd_f16(r) : even_f16(r);
 }
 
 INLINE void pack_block(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows,
                        size_t n_columns, float *panel) {
+    const size_t in_lane = dtype == PLENS_F32 ? 1 : 2;
     block_row r[BLOCK];
-    load_block(w, row_bytes, n_rows, n_columns * (dtype == PLENS_F32 ? 4 : 2), r);
+    load_block(w, row_bytes, n_rows, n_columns * (4 / in_lane), r);
     transpose(r);
     UNROLL
-    for (size_t i = 0; i < BLOCK; i++)
-        put_columns(dtype, r[i], i, n_columns, panel);
+    for (size_t i = 0; i < BLOCK * in_lane; i++)
+        if (i < n_columns)
+            put(panel + i * PANEL, column_of(dtype, r[i / in_lane], i % in_lane));
 }
 
 /* dtype is a constant here: one copy of all this for each. */
@@ -171,13 +170,27 @@ KERNEL void gemm(size_t rows, size_t k, const void *x, size_t x_step, const void
 #endif
 }
 
-/* ---- Few rows: w in BF16 is transposed in registers and multiplied at once --------------------
- */
+/* ---- Few rows: a block of w is transposed in registers and meets all of them ----------------- */
+
+/* sum[row] goes on over the n_columns of a transposed block. dtype and rows are constants. */
+INLINE void add_columns(plens_dtype dtype, const size_t rows, const block_row r[BLOCK],
+                        size_t n_columns, const float *x, size_t ldx, lanes sum[DIRECT_STRIP]) {
+    const size_t in_lane = dtype == PLENS_F32 ? 1 : 2;
+    UNROLL
+    for (size_t i = 0; i < BLOCK * in_lane; i++) {
+        lanes w = as_lanes(column_of(dtype, r[i / in_lane], i % in_lane));
+        if (i >= n_columns)
+            continue;
+        UNROLL
+        for (size_t row = 0; row < rows; row++)
+            sum[row] = fused_lanes(all_lanes(x[row * ldx + i]), w, sum[row]);
+    }
+}
 
 /* sum[row] goes on over n_columns <= 2 * BLOCK of k; rows is a constant, x has as many floats more
  * in each row. */
-INLINE void add_columns(const size_t rows, block_row r[BLOCK], size_t n_columns, const float *x,
-                        size_t ldx, lanes sum[PLENS__DIRECT_ROWS]) {
+INLINE void add_halves(const size_t rows, block_row r[BLOCK], size_t n_columns, const float *x,
+                       size_t ldx, lanes sum[DIRECT_STRIP]) {
     UNROLL
     for (size_t i = 0; i < BLOCK; i++) {
         lanes even = as_lanes(even_bf16(r[i])), odd = as_lanes(odd_bf16(r[i]));
@@ -195,9 +208,9 @@ INLINE void add_columns(const size_t rows, block_row r[BLOCK], size_t n_columns,
 }
 
 /* c [rows, n <= BLOCK]: BLOCK outputs over all of k. rows is a constant. */
-INLINE void direct_block(const size_t rows, size_t k, const float *x, size_t ldx, const char *w,
-                         size_t row_bytes, size_t n, float *c, size_t ldc) {
-    lanes sum[PLENS__DIRECT_ROWS];
+INLINE void direct_in_registers(const size_t rows, size_t k, const float *x, size_t ldx,
+                                const char *w, size_t row_bytes, size_t n, float *c, size_t ldc) {
+    lanes sum[DIRECT_STRIP];
     plens__ahead below = plens__ahead_begin((uintptr_t)w + BLOCK * row_bytes, row_bytes, k * 2);
     UNROLL
     for (size_t r = 0; r < rows; r++)
@@ -212,9 +225,9 @@ INLINE void direct_block(const size_t rows, size_t k, const float *x, size_t ldx
             load_block(w + i * 2, row_bytes, n, columns * 2, block);
         transpose(block);
         if (columns == 2 * BLOCK)
-            add_columns(rows, block, 2 * BLOCK, x + i, ldx, sum);
+            add_halves(rows, block, 2 * BLOCK, x + i, ldx, sum);
         else
-            add_columns(rows, block, columns, x + i, ldx, sum);
+            add_halves(rows, block, columns, x + i, ldx, sum);
     }
     UNROLL
     for (size_t r = 0; r < rows; r++) {
@@ -225,9 +238,77 @@ INLINE void direct_block(const size_t rows, size_t k, const float *x, size_t ldx
     }
 }
 
-KERNEL void gemm_directly(size_t n_rows, size_t k, const void *x, size_t x_step, const void *w,
-                          size_t row_bytes, size_t n_out, float *c, size_t ldc) {
-    for (size_t o = 0; o < n_out; o += BLOCK)
-        FOR_DIRECT_ROWS(n_rows, direct_block, k, x, x_step / sizeof(float),
-                        (const char *)w + o * row_bytes, row_bytes, n_out - o, c + o, ldc);
+/* sums [rows, VECTOR] in memory. dtype and rows are constants. */
+INLINE void add_rows(plens_dtype dtype, const size_t rows, const block_row r[BLOCK],
+                     size_t n_columns, const float *x, size_t ldx, float *sums) {
+    lanes sum[DIRECT_STRIP];
+    UNROLL
+    for (size_t row = 0; row < rows; row++)
+        sum[row] = load_lanes(sums + row * VECTOR);
+    add_columns(dtype, rows, r, n_columns, x, ldx, sum);
+    UNROLL
+    for (size_t row = 0; row < rows; row++)
+        store_lanes(sums + row * VECTOR, sum[row]);
+}
+
+/* All rows, strip after strip. dtype is a constant. */
+INLINE void add_all_rows(plens_dtype dtype, size_t n_rows, const block_row r[BLOCK],
+                         size_t n_columns, const float *x, size_t ldx, float *sums) {
+#define ADD_ROWS(rows)                                                                             \
+    do {                                                                                           \
+        add_rows(dtype, rows, r, n_columns, x, ldx, sums);                                         \
+        x += (rows)*ldx, sums += (rows)*VECTOR;                                                    \
+    } while (0)
+    for (; n_rows >= DIRECT_STRIP; n_rows -= DIRECT_STRIP)
+        ADD_ROWS(DIRECT_STRIP);
+#if DIRECT_STRIP == 8
+    if (n_rows & 4)
+        ADD_ROWS(4);
+#endif
+    if (n_rows & 2)
+        ADD_ROWS(2);
+    if (n_rows & 1)
+        ADD_ROWS(1);
+#undef ADD_ROWS
+}
+
+/* c [n_rows, n <= BLOCK], over all of k. dtype is a constant. */
+INLINE void direct_in_memory(plens_dtype dtype, size_t n_rows, size_t k, const float *x, size_t ldx,
+                             const char *w, size_t row_bytes, size_t n, float *c, size_t ldc) {
+    const size_t size = dtype == PLENS_F32 ? 4 : 2, columns = sizeof(block_row) / size;
+    plens__ahead below = plens__ahead_begin((uintptr_t)w + BLOCK * row_bytes, row_bytes, k * size);
+    float sums[PLENS__FEW_ROWS * VECTOR];
+    memset(sums, 0, n_rows * VECTOR * sizeof *sums);
+    for (size_t i = 0; i < k; i += columns) {
+        block_row block[BLOCK];
+        size_t left = k - i < columns ? k - i : columns;
+        plens__ahead_ask(&below, BLOCK * sizeof(block_row) / PLENS__LINE);
+        if (n >= BLOCK && left == columns)
+            load_block(w + i * size, row_bytes, BLOCK, sizeof(block_row), block);
+        else
+            load_block(w + i * size, row_bytes, n, left * size, block);
+        transpose(block);
+        if (left == columns)
+            add_all_rows(dtype, n_rows, block, columns, x + i, ldx, sums);
+        else
+            add_all_rows(dtype, n_rows, block, left, x + i, ldx, sums);
+    }
+    for (size_t r = 0; r < n_rows; r++)
+        memcpy(c + r * ldc, sums + r * VECTOR, (n < BLOCK ? n : BLOCK) * sizeof *c);
+}
+
+/* dtype is a constant. */
+INLINE void direct_as(plens_dtype dtype, size_t n_rows, size_t k, const float *x, size_t ldx,
+                      const char *w, size_t row_bytes, size_t n_out, float *c, size_t ldc) {
+    for (size_t o = 0; o < n_out; o += BLOCK, w += BLOCK * row_bytes)
+        if (n_rows > PLENS__DIRECT_ROWS || dtype != PLENS_BF16)
+            direct_in_memory(dtype, n_rows, k, x, ldx, w, row_bytes, n_out - o, c + o, ldc);
+        else
+            FOR_DIRECT_ROWS(n_rows, direct_in_registers, k, x, ldx, w, row_bytes, n_out - o, c + o,
+                            ldc);
+}
+
+KERNEL void gemm_directly(plens_dtype dtype, size_t n_rows, size_t k, const void *x, size_t x_step,
+                          const void *w, size_t row_bytes, size_t n_out, float *c, size_t ldc) {
+    FOR_DTYPE(dtype, direct_as, n_rows, k, x, x_step / sizeof(float), w, row_bytes, n_out, c, ldc);
 }
