@@ -235,6 +235,15 @@ static void what_plens_cannot_do_is_named(void) {
          X, "rope_type: expected one value, found \"linear\" and \"default\""},
         {L, "\"rope_scaling\":{\"type\":\"linear\",\"rope_type\":\"llama3\"}", X,
          "rope_type: expected one value"},
+        /* Transformers takes rope_scaling and leaves rope_parameters unread: theta is 10000. */
+        {L,
+         "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"rope_parameters\":{\"rope_theta\":"
+         "1e6}",
+         X, "rope_theta: expected it in rope_scaling or beside it, found it only in"},
+        {L,
+         "\"rope_scaling\":{\"type\":\"linear\"},\"rope_parameters\":{\"type\":\"linear\","
+         "\"factor\":2}",
+         X, "factor: expected it in rope_scaling, found it only in rope_parameters"},
         {L, "\"layer_types\":[" F "," F "," F "," S "]", U,
          "layer_types: expected \"full_attention\" where no sliding_window is in use, found "
          "\"sliding_attention\""},
