@@ -268,7 +268,8 @@ plens_status plens_tokenizer_decode(plens_context *context, const plens_tokenize
                                     plens_error *error);
 
 /* The bytes that one token contributes in the middle of a text (a leading space stays; may be a
- * fragment of a character). Returns NULL and count 0 for an id without a token. */
+ * fragment of a character), not zero-terminated. Returns NULL and count 0 for an id without a
+ * token. n_bytes may be NULL. */
 const char *plens_tokenizer_token(const plens_tokenizer *tokenizer, int32_t id, size_t *n_bytes);
 
 /* ---- Gold tokens --------------------------------------------------------------------------- */
@@ -291,7 +292,8 @@ typedef struct plens_gold {
 
 /* The token by which `gold` would follow `text`. With P = ids(text), F = ids(text + sep + gold):
  * the first of F after the prefix common with P; if that prefix is shorter than P, the first of
- * ids(sep + gold), noted as merged. */
+ * ids(sep + gold), noted as merged. Errors: ARGUMENT (an empty gold, one that adds no token, an
+ * unknown form), FORMAT (no UTF-8), MEMORY. */
 plens_status plens_gold_token(plens_context *context, const plens_tokenizer *tokenizer,
                               const char *text, size_t n_text, const char *gold, size_t n_gold,
                               plens_gold_form form, plens_gold *result, plens_error *error);
@@ -570,9 +572,9 @@ typedef struct plens_run_options {
  * for the lens's states of all layers: see computes_twice in plens_plan). Prompts may be of any
  * lengths; there is no padding. options may be NULL (then nothing can be seen).
  * Errors: ARGUMENT (no prompts, an empty one, an id, layer, position, prompt or head out of range,
- * a group that is empty or names an id twice, a point that has no lens), UNSUPPORTED (bf16x3 for
- * weights that are not BF16), MEMORY, IO (a shard that is shorter than when it was opened),
- * CANCELLED. */
+ * a group that is empty or names an id twice, a point that has no lens, no function), UNSUPPORTED
+ * (bf16x3 for weights that are not BF16), MEMORY, IO (a shard that is shorter than when it was
+ * opened), CANCELLED. */
 plens_status plens_run(plens_context *context, const plens_model *model,
                        const plens_prompt *prompts, size_t n_prompts,
                        const plens_run_options *options, plens_error *error);
@@ -813,7 +815,8 @@ size_t plens_table_rows(const plens_table *table);
 plens_status plens_table_column(const plens_table *table, const char *name, size_t *column,
                                 plens_error *error);
 
-/* A cell, escapes resolved, zero-terminated (it cannot hold a zero byte). row < rows. */
+/* A cell, escapes resolved, zero-terminated (it cannot hold a zero byte). row < rows. n_bytes may
+ * be NULL. */
 const char *plens_table_cell(const plens_table *table, size_t row, size_t column, size_t *n_bytes);
 
 /* The line on which a row begins, from 1 (the header is line 1). */
