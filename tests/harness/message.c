@@ -30,7 +30,7 @@ void say(const char *format, ...) {
     va_end(arguments);
 }
 
-int print_text(const char *text) {
+int print_help(const char *text) {
     if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
         return fail_input("standard output: cannot be written: %s", strerror(errno));
     return EXIT_DONE;

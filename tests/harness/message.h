@@ -17,7 +17,7 @@ void say(const char *format, ...) PRINTF_LIKE(1, 2);
 
 /* Prints a text that was asked for, such as a command's help, on standard output. Returns
  * EXIT_DONE, or EXIT_INPUT if it cannot be written. */
-int print_text(const char *text);
+int print_help(const char *text);
 
 /* Says it and returns EXIT_INPUT. */
 int fail_input(const char *format, ...) PRINTF_LIKE(1, 2);

@@ -118,7 +118,7 @@ int options_read(const char *command, const char *usage, const option *options, 
     for (int i = 0; i < argc; i++) {
         const char *value;
         if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
-            return print_text(usage);
+            return print_help(usage);
         const option *o = find_option(options, n_options, argv[i], &value);
         if (o == NULL)
             return fail_usage(command, "%s '%s'",
