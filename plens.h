@@ -194,7 +194,9 @@ typedef struct plens_model_info {
     size_t n_layers, d_model, d_ff;
     size_t n_heads, n_kv_heads, head_dim;
     size_t vocab_size;     /* rows of the embedding; a tokenizer may know fewer ids */
-    size_t sliding_window; /* 0: none */
+    size_t max_positions;  /* that the model was made for (max_position_embeddings), 0: not said;
+                              longer prompts run all the same, as in Transformers */
+    size_t sliding_window; /* the largest of any block, 0: none */
     double rope_theta, rms_norm_eps;
     const char *rope_scaling; /* "default", "linear", "llama3" */
     int tied_embeddings, qkv_bias, o_bias, mlp_bias, qk_norm;
