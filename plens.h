@@ -22,7 +22,8 @@
  *   back with plens_ids_free and plens_text_free. Pointers that a callback receives live until it
  *   returns. Everything else handed out is owned by the object it was asked from.
  * Threads. A model and a tokenizer never change once open: any number of threads may share them.
- *   A context serves one call at a time. Callbacks run on the thread that called plens_run.
+ *   A context serves one call at a time. Callbacks run on the thread that called plens_run;
+ *   they may use its context for tokens, texts and tables, but not for another run.
  * Effects. The library never prints, exits, reads the environment, sets a signal handler or keeps
  *   global state, but for one permission of the system's, AMX's: see plens_options. The caller's
  *   floating-point modes are put back before anything returns.
@@ -249,7 +250,8 @@ void plens_ids_free(plens_context *context, plens_ids *ids);
 void plens_text_free(plens_context *context, plens_text *text);
 
 /* Opens folder/tokenizer.json (Hugging Face tokenizers): byte-level BPE, BPE and Unigram with byte
- * fallback. A component that plens does not know is PLENS_ERROR_UNSUPPORTED and named. */
+ * fallback. A component that plens does not know is PLENS_ERROR_UNSUPPORTED and named. The
+ * tokenizer does not keep the context. */
 plens_status plens_tokenizer_open(plens_context *context, const char *folder,
                                   plens_tokenizer **tokenizer, plens_error *error);
 void plens_tokenizer_close(plens_tokenizer *tokenizer);
@@ -604,6 +606,7 @@ typedef struct plens_plan {
                                    unembedded as they come, once layer L is known */
 } plens_plan;
 
+/* Reads no weights. Errors: those of plens_run but IO and CANCELLED. */
 plens_status plens_run_plan(plens_context *context, const plens_model *model,
                             const plens_prompt *prompts, size_t n_prompts,
                             const plens_run_options *options, plens_plan *plan, plens_error *error);
@@ -626,7 +629,8 @@ typedef struct plens_intervention {
     plens_hook where; /* a hook but for fn, user and writes */
     plens_action action;
     float *values;   /* RECORD: [layers, prompts, positions, row], in the order of the ranges in
-                        `where`; REPLACE, ADD: the same, or one row for all places */
+                        `where` (positions that a prompt does not reach stay as they were); REPLACE,
+                        ADD: the same, or one row for all places */
     size_t n_values; /* floats of it */
     float scale;
     size_t first_key, n_keys; /* at attn_scores and attn_pattern; n 0: all from the first on */
