@@ -22,7 +22,8 @@
  *   back with plens_ids_free and plens_text_free. Pointers that a callback receives live until it
  *   returns. Everything else handed out is owned by the object it was asked from.
  * Threads. A model and a tokenizer never change once open: any number of threads may share them.
- *   A context serves one call at a time. Callbacks run on the thread that called plens_run.
+ *   A context serves one call at a time. Callbacks run on the thread that called plens_run;
+ *   they may use its context for tokens, texts and tables, but not for another run.
  * Effects. The library never prints, exits, reads the environment, sets a signal handler or keeps
  *   global state, but for one permission of the system's, AMX's: see plens_options. The caller's
  *   floating-point modes are put back before anything returns.
@@ -194,7 +195,9 @@ typedef struct plens_model_info {
     size_t n_layers, d_model, d_ff;
     size_t n_heads, n_kv_heads, head_dim;
     size_t vocab_size;     /* rows of the embedding; a tokenizer may know fewer ids */
-    size_t sliding_window; /* 0: none */
+    size_t max_positions;  /* that the model was made for (max_position_embeddings), 0: not said;
+                              longer prompts run all the same, as in Transformers */
+    size_t sliding_window; /* the largest of any block, 0: none */
     double rope_theta, rms_norm_eps;
     const char *rope_scaling; /* "default", "linear", "llama3" */
     int tied_embeddings, qkv_bias, o_bias, mlp_bias, qk_norm;
@@ -247,7 +250,8 @@ void plens_ids_free(plens_context *context, plens_ids *ids);
 void plens_text_free(plens_context *context, plens_text *text);
 
 /* Opens folder/tokenizer.json (Hugging Face tokenizers): byte-level BPE, BPE and Unigram with byte
- * fallback. A component that plens does not know is PLENS_ERROR_UNSUPPORTED and named. */
+ * fallback. A component that plens does not know is PLENS_ERROR_UNSUPPORTED and named. The
+ * tokenizer does not keep the context. */
 plens_status plens_tokenizer_open(plens_context *context, const char *folder,
                                   plens_tokenizer **tokenizer, plens_error *error);
 void plens_tokenizer_close(plens_tokenizer *tokenizer);
@@ -268,7 +272,8 @@ plens_status plens_tokenizer_decode(plens_context *context, const plens_tokenize
                                     plens_error *error);
 
 /* The bytes that one token contributes in the middle of a text (a leading space stays; may be a
- * fragment of a character). Returns NULL and count 0 for an id without a token. */
+ * fragment of a character), not zero-terminated. Returns NULL and count 0 for an id without a
+ * token. n_bytes may be NULL. */
 const char *plens_tokenizer_token(const plens_tokenizer *tokenizer, int32_t id, size_t *n_bytes);
 
 /* ---- Gold tokens --------------------------------------------------------------------------- */
@@ -291,7 +296,8 @@ typedef struct plens_gold {
 
 /* The token by which `gold` would follow `text`. With P = ids(text), F = ids(text + sep + gold):
  * the first of F after the prefix common with P; if that prefix is shorter than P, the first of
- * ids(sep + gold), noted as merged. */
+ * ids(sep + gold), noted as merged. Errors: ARGUMENT (an empty gold, one that adds no token, an
+ * unknown form), FORMAT (no UTF-8), MEMORY. */
 plens_status plens_gold_token(plens_context *context, const plens_tokenizer *tokenizer,
                               const char *text, size_t n_text, const char *gold, size_t n_gold,
                               plens_gold_form form, plens_gold *result, plens_error *error);
@@ -570,9 +576,9 @@ typedef struct plens_run_options {
  * for the lens's states of all layers: see computes_twice in plens_plan). Prompts may be of any
  * lengths; there is no padding. options may be NULL (then nothing can be seen).
  * Errors: ARGUMENT (no prompts, an empty one, an id, layer, position, prompt or head out of range,
- * a group that is empty or names an id twice, a point that has no lens), UNSUPPORTED (bf16x3 for
- * weights that are not BF16), MEMORY, IO (a shard that is shorter than when it was opened),
- * CANCELLED. */
+ * a group that is empty or names an id twice, a point that has no lens, no function), UNSUPPORTED
+ * (bf16x3 for weights that are not BF16), MEMORY, IO (a shard that is shorter than when it was
+ * opened), CANCELLED. */
 plens_status plens_run(plens_context *context, const plens_model *model,
                        const plens_prompt *prompts, size_t n_prompts,
                        const plens_run_options *options, plens_error *error);
@@ -600,6 +606,7 @@ typedef struct plens_plan {
                                    unembedded as they come, once layer L is known */
 } plens_plan;
 
+/* Reads no weights. Errors: those of plens_run but IO and CANCELLED. */
 plens_status plens_run_plan(plens_context *context, const plens_model *model,
                             const plens_prompt *prompts, size_t n_prompts,
                             const plens_run_options *options, plens_plan *plan, plens_error *error);
@@ -622,7 +629,8 @@ typedef struct plens_intervention {
     plens_hook where; /* a hook but for fn, user and writes */
     plens_action action;
     float *values;   /* RECORD: [layers, prompts, positions, row], in the order of the ranges in
-                        `where`; REPLACE, ADD: the same, or one row for all places */
+                        `where` (positions that a prompt does not reach stay as they were); REPLACE,
+                        ADD: the same, or one row for all places */
     size_t n_values; /* floats of it */
     float scale;
     size_t first_key, n_keys; /* at attn_scores and attn_pattern; n 0: all from the first on */
@@ -813,7 +821,8 @@ size_t plens_table_rows(const plens_table *table);
 plens_status plens_table_column(const plens_table *table, const char *name, size_t *column,
                                 plens_error *error);
 
-/* A cell, escapes resolved, zero-terminated (it cannot hold a zero byte). row < rows. */
+/* A cell, escapes resolved, zero-terminated (it cannot hold a zero byte). row < rows. n_bytes may
+ * be NULL. */
 const char *plens_table_cell(const plens_table *table, size_t row, size_t column, size_t *n_bytes);
 
 /* The line on which a row begins, from 1 (the header is line 1). */

@@ -23,11 +23,8 @@ static plens_status read_token(const plens__part *part, const plens__json *json,
         status = plens__part_bool(part, json, "normalized", -1, &token->normalized);
     if (status == PLENS_OK)
         status = plens__part_bool(part, json, "special", -1, &token->special);
-    if (status != PLENS_OK)
-        return status;
-    token->content = plens__part_copy(part, content);
-    token->n = content->length;
-    return token->content == NULL ? plens__part_no_memory(part) : PLENS_OK;
+    return status != PLENS_OK ? status
+                              : plens__part_copy(part, content, &token->content, &token->n);
 }
 
 /* The reference gives a token that the model knows the model's id, and all others ids that count

@@ -136,9 +136,7 @@ static plens_status read_optional(const plens__part *part, const plens__json *js
         return PLENS_OK;
     if (value->type != PLENS__JSON_STRING)
         return plens__part_expected(part, value, "a string or null");
-    *text = plens__part_copy(part, value);
-    *n = value->length;
-    return *text == NULL ? plens__part_no_memory(part) : PLENS_OK;
+    return plens__part_copy(part, value, text, n);
 }
 
 /* Dropout makes encodings random; only none and 0 mean something here. */

@@ -81,8 +81,21 @@ plens_status plens__part_character(const plens__part *part, const plens__json *c
     return status;
 }
 
-const char *plens__part_copy(const plens__part *part, const plens__json *string) {
-    return plens__arena_copy(part->arena, string->text, string->length);
+plens_status plens__part_copy(const plens__part *part, const plens__json *string, const char **text,
+                              size_t *n) {
+    *text = plens__arena_copy(part->arena, string->text, string->length);
+    *n = string->length;
+    return *text == NULL ? plens__part_no_memory(part) : PLENS_OK;
+}
+
+plens_status plens__part_literal(const plens__part *part, const plens__json *string,
+                                 plens__regex *pattern) {
+    const char *text;
+    size_t n;
+    plens_status status = plens__part_copy(part, string, &text, &n);
+    if (status == PLENS_OK)
+        *pattern = plens__regex_literal(text, n);
+    return status;
 }
 
 plens_status plens__part_pattern(const plens__part *part, const plens__json *component,
@@ -96,11 +109,7 @@ plens_status plens__part_pattern(const plens__part *part, const plens__json *com
     if (string == NULL || string->length == 0)
         return plens__regex_compile(part->arena, part->file, found->text, found->length, pattern,
                                     part->error);
-    const char *literal = plens__part_copy(part, string);
-    if (literal == NULL)
-        return plens__part_no_memory(part);
-    *pattern = plens__regex_literal(literal, string->length);
-    return PLENS_OK;
+    return plens__part_literal(part, string, pattern);
 }
 
 /* prepend_scheme, or add_prefix_space as older files have it. */
@@ -138,9 +147,7 @@ plens_status plens__part_metaspace(const plens__part *part, const plens__json *c
         status = plens__part_bool(part, component, "split", 1, &metaspace->split);
     if (status != PLENS_OK)
         return status;
-    metaspace->replacement = plens__part_copy(part, replacement);
-    metaspace->n = replacement->length;
-    return metaspace->replacement == NULL ? plens__part_no_memory(part) : PLENS_OK;
+    return plens__part_copy(part, replacement, &metaspace->replacement, &metaspace->n);
 }
 
 /* The members of a Sequence, or NULL if component is none. */

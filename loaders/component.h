@@ -37,8 +37,12 @@ plens_status plens__part_character(const plens__part *part, const plens__json *c
 /* "pattern": {"String": …} or {"Regex": …}. */
 plens_status plens__part_pattern(const plens__part *part, const plens__json *component,
                                  plens__regex *pattern);
-/* A copy of the string in the arena; NULL if there is no memory. */
-const char *plens__part_copy(const plens__part *part, const plens__json *string);
+/* Copies the string into the arena: *text [*n]. */
+plens_status plens__part_copy(const plens__part *part, const plens__json *string, const char **text,
+                              size_t *n);
+/* What finds just this string, which is not empty. */
+plens_status plens__part_literal(const plens__part *part, const plens__json *string,
+                                 plens__regex *pattern);
 
 /* Metaspace, which is a pre-tokenizer and a decoder. */
 typedef enum plens__prepend {

@@ -118,7 +118,7 @@ static plens_status read_sizes(const plens__config_reader *r) {
     return status == PLENS_OK ? read_head_dim(r) : status;
 }
 
-/* ---- Norms, biases, tying ------------------------------------------------------------------ */
+/* ---- Norms, biases, tying, length ---------------------------------------------------------- */
 
 static plens_status read_parts(const plens__config_reader *r) {
     plens__config *c = r->config;
@@ -128,6 +128,9 @@ static plens_status read_parts(const plens__config_reader *r) {
         status = plens__config_flag(r, "attention_bias", 0, &attention_bias);
     if (status == PLENS_OK && r->family->reads_mlp_bias)
         status = plens__config_flag(r, "mlp_bias", 0, &c->mlp_bias);
+    if (status == PLENS_OK &&
+        plens__config_is_given(plens__json_get(r->root, "max_position_embeddings")))
+        status = plens__config_size(r, "max_position_embeddings", 1, 0, &c->max_positions);
     c->qkv_bias = attention_bias || c->architecture == PLENS__QWEN2; /* there always, by no key */
     c->o_bias = attention_bias;
     c->qk_norm = c->architecture == PLENS__QWEN3;

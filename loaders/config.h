@@ -21,6 +21,8 @@ typedef struct plens__config {
     plens__architecture architecture;
     size_t n_layers, d_model, d_ff, vocab_size;
     size_t n_heads, n_kv_heads, head_dim; /* n_heads % n_kv_heads == 0; head_dim even */
+    size_t
+        max_positions; /* that the model was made for, 0: not said. Longer prompts run as well. */
     double rms_norm_eps;
     double rope_theta;
     plens__rope_type rope_type;

@@ -19,12 +19,15 @@ static int is_equal(const plens__json *a, const plens__json *b) {
 }
 
 /* A setting may stand in rope_scaling (4.x), in rope_parameters (5.x), and some beside them, under
- * up to two names. *found is NULL where none gives it; those that do must agree. */
+ * up to two names. *found is NULL where none gives it; those that do must agree. Where there is a
+ * rope_scaling with anything in it Transformers does not read rope_parameters, so that may only
+ * repeat what stands elsewhere. */
 static plens_status find_rope(const plens__config_reader *r, const char *key, const char *older_key,
                               int also_outside, const plens__json **found) {
     const plens__json *places[3] = {plens__json_get(r->root, "rope_scaling"),
                                     plens__json_get(r->root, "rope_parameters"),
                                     also_outside ? r->root : NULL};
+    int only_in_parameters = 0;
     *found = NULL;
     for (int i = 0; i < 6; i++) {
         const char *name = i % 2 == 0 ? key : older_key;
@@ -37,8 +40,14 @@ static plens_status find_rope(const plens__config_reader *r, const char *key, co
                                "%s: %s: expected one value, found %s and %s", r->path, key,
                                plens__json_show(*found, first), plens__json_show(value, second));
         }
+        only_in_parameters = i / 2 == 1 && (*found == NULL || only_in_parameters);
         *found = value;
     }
+    if (only_in_parameters && places[0] != NULL && places[0]->count > 0)
+        return plens__fail(r->error, PLENS_ERROR_FORMAT,
+                           "%s: %s: expected it in rope_scaling%s, found it only in "
+                           "rope_parameters, which is not read where there is rope_scaling",
+                           r->path, key, also_outside ? " or beside it" : "");
     return PLENS_OK;
 }
 

@@ -34,11 +34,8 @@ static plens_status read_replace(const plens__part *part, const plens__json *com
     plens_status status = plens__part_pattern(part, component, &step->regex);
     if (status == PLENS_OK)
         status = plens__part_string(part, component, "content", &content);
-    if (status != PLENS_OK)
-        return status;
-    step->content = plens__part_copy(part, content);
-    step->n_content = content->length;
-    return step->content == NULL ? plens__part_no_memory(part) : PLENS_OK;
+    return status != PLENS_OK ? status
+                              : plens__part_copy(part, content, &step->content, &step->n_content);
 }
 
 static plens_status read_strip(const plens__part *part, const plens__json *component,
@@ -49,11 +46,8 @@ static plens_status read_strip(const plens__part *part, const plens__json *compo
         status = plens__part_size(part, component, "start", &step->start);
     if (status == PLENS_OK)
         status = plens__part_size(part, component, "stop", &step->stop);
-    if (status != PLENS_OK)
-        return status;
-    step->content = plens__part_copy(part, content);
-    step->n_content = content->length;
-    return step->content == NULL ? plens__part_no_memory(part) : PLENS_OK;
+    return status != PLENS_OK ? status
+                              : plens__part_copy(part, content, &step->content, &step->n_content);
 }
 
 static plens_status read_suffix(const plens__part *part, const plens__json *component,
@@ -64,11 +58,7 @@ static plens_status read_suffix(const plens__part *part, const plens__json *comp
         return status;
     if (suffix->length == 0)
         return plens__part_unknown(part, "suffix", suffix);
-    const char *copy = plens__part_copy(part, suffix);
-    if (copy == NULL)
-        return plens__part_no_memory(part);
-    step->regex = plens__regex_literal(copy, suffix->length);
-    return PLENS_OK;
+    return plens__part_literal(part, suffix, &step->regex);
 }
 
 static plens_status read_metaspace(const plens__part *part, const plens__json *component,

@@ -47,6 +47,16 @@ static int open_retrying(const char *path) {
     return descriptor;
 }
 
+/* What a clone without Git LFS leaves in place of a large file: a few lines that begin so. The Hub
+ * keeps weights and large tokenizers in it. [Git LFS, docs/spec.md] */
+static int is_lfs_pointer(int descriptor, off_t n_bytes) {
+    static const char start[] = "version https://git-lfs.github.com/spec/";
+    const size_t n = sizeof start - 1;
+    char found[sizeof start];
+    return n_bytes >= (off_t)n && n_bytes < 1024 && pread(descriptor, found, n, 0) == (ssize_t)n &&
+           memcmp(found, start, n) == 0;
+}
+
 plens_status plens__file_open(const plens_allocator *allocator, const char *path, plens__file *file,
                               plens_error *error) {
     int descriptor = open_retrying(path);
@@ -60,6 +70,11 @@ plens_status plens__file_open(const plens_allocator *allocator, const char *path
     else if (!S_ISREG(about.st_mode))
         status = plens__fail(error, PLENS_ERROR_IO, "%s: expected a file, found %s", path,
                              S_ISDIR(about.st_mode) ? "a folder" : "a device, pipe or socket");
+    else if (is_lfs_pointer(descriptor, about.st_size))
+        status = plens__fail(error, PLENS_ERROR_FORMAT,
+                             "%s: expected the file itself, found the pointer of Git LFS to it "
+                             "(git lfs pull fetches it)",
+                             path);
     else if ((copy = plens__alloc(allocator, strlen(path) + 1)) == NULL)
         status = plens__fail_memory(error, strlen(path) + 1, path);
     if (status != PLENS_OK) {

@@ -14,7 +14,8 @@ typedef struct plens__file {
 } plens__file;
 
 /* Opens a regular file (symbolic links are followed). *file is filled only on success.
- * ERROR_IO names the path and the system's reason; a folder or device is an error. */
+ * ERROR_IO names the path and the system's reason; a folder or device is an error, and so is the
+ * pointer that Git LFS leaves in place of a file. */
 plens_status plens__file_open(const plens_allocator *allocator, const char *path, plens__file *file,
                               plens_error *error);
 

@@ -1,5 +1,6 @@
 #include "loaders/gold.h"
 
+#include "loaders/unicode.h"
 #include "loaders/utf8.h"
 
 typedef struct range {
@@ -12,14 +13,6 @@ static int in_ranges(const range *ranges, size_t n, uint32_t c) {
             return 1;
     }
     return 0;
-}
-
-/* Unicode White_Space. */
-static int is_space(uint32_t c) {
-    static const range spaces[] = {
-        {0x09, 0x0D},     {0x20, 0x20},     {0x85, 0x85},     {0xA0, 0xA0},     {0x1680, 0x1680},
-        {0x2000, 0x200A}, {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}};
-    return in_ranges(spaces, sizeof spaces / sizeof *spaces, c);
 }
 
 /* Scripts Han, Hiragana, Katakana (with the prolonged sound mark) and Thai: no space precedes
@@ -50,7 +43,7 @@ static int all_spaces(const char *bytes, size_t n) {
     while (i < n) {
         uint32_t c;
         size_t length = plens__utf8_decode(bytes + i, n - i, &c);
-        if (length == 0 || !is_space(c))
+        if (length == 0 || !plens__unicode_is_space(c))
             return 0;
         i += length;
     }
@@ -60,7 +53,8 @@ static int all_spaces(const char *bytes, size_t n) {
 static int needs_space(const char *text, size_t n_text, const char *gold, size_t n_gold) {
     uint32_t first = 0;
     plens__utf8_decode(gold, n_gold, &first);
-    return !(n_text > 0 && is_space(last_character(text, n_text))) && !writes_without_spaces(first);
+    return !(n_text > 0 && plens__unicode_is_space(last_character(text, n_text))) &&
+           !writes_without_spaces(first);
 }
 
 static size_t common_prefix(const plens_ids *a, const plens_ids *b) {
@@ -132,6 +126,8 @@ plens_status plens__gold_token(const plens_allocator *allocator, const plens__to
                                plens_gold_form form, plens_gold *result, plens_error *error) {
     if (n_gold == 0)
         return plens__fail(error, PLENS_ERROR_ARGUMENT, "the gold answer is empty");
+    if ((int)form < PLENS_GOLD_AUTO || (int)form > PLENS_GOLD_EITHER)
+        return plens__fail(error, PLENS_ERROR_ARGUMENT, "unknown gold form %d", (int)form);
     gold_input in = {allocator, tokenizer, text, gold, n_text, n_gold, {NULL, 0}};
     plens_status status =
         plens__tokenizer_encode(allocator, tokenizer, text, n_text, 0, &in.text_ids, error);

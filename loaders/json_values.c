@@ -4,10 +4,10 @@
 
 #include "loaders/json.h"
 
-static plens_status expected(const plens__json *root, const char *what, plens_error *error) {
+static plens_status expected(const plens__json *value, const char *what, plens_error *error) {
     char shown[PLENS__JSON_SHOWN];
-    return plens__fail(error, PLENS_ERROR_FORMAT, "JSON: expected %s, found %s", what,
-                       plens__json_show(root, shown));
+    return plens__fail(error, PLENS_ERROR_FORMAT, "JSON: byte %zu: expected %s, found %s",
+                       value->offset, what, plens__json_show(value, shown));
 }
 
 /* *text gets new memory with a zero behind the bytes. */
@@ -41,12 +41,9 @@ static plens_status ids_of_array(const plens_allocator *allocator, const plens__
     size_t n = 0;
     for (const plens__json *item = array->first; item != NULL; item = item->next) {
         int64_t id;
-        char shown[PLENS__JSON_SHOWN];
         if (!plens__json_i64(item, &id) || id < 0 || id > INT32_MAX) {
             plens__free(allocator, data);
-            return plens__fail(error, PLENS_ERROR_FORMAT,
-                               "JSON, byte %zu: expected a token id, found %s", item->offset,
-                               plens__json_show(item, shown));
+            return expected(item, "a token id", error);
         }
         data[n++] = (int32_t)id;
     }

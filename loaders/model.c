@@ -80,6 +80,7 @@ void plens_model_describe(const plens_model *model, plens_model_info *info) {
     info->n_kv_heads = config->n_kv_heads;
     info->head_dim = config->head_dim;
     info->vocab_size = config->vocab_size;
+    info->max_positions = config->max_positions;
     info->sliding_window = sliding_window(config);
     info->rope_theta = config->rope_theta;
     info->rms_norm_eps = config->rms_norm_eps;

@@ -31,11 +31,8 @@ static plens_status read_content(const plens__part *part, const plens__json *com
                                  const char *key, plens__normalizer_step *step) {
     const plens__json *string;
     plens_status status = plens__part_string(part, component, key, &string);
-    if (status != PLENS_OK)
-        return status;
-    step->content = plens__part_copy(part, string);
-    step->n_content = string->length;
-    return step->content == NULL ? plens__part_no_memory(part) : PLENS_OK;
+    return status != PLENS_OK ? status
+                              : plens__part_copy(part, string, &step->content, &step->n_content);
 }
 
 static plens_status read_replace(const plens__part *part, const plens__json *component,

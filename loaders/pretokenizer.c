@@ -145,14 +145,10 @@ static plens_status read_delimiter(const plens__part *part, const plens__json *c
     plens_status status = plens__part_character(part, component, "delimiter", &delimiter);
     if (status != PLENS_OK)
         return status;
-    const char *copy = plens__part_copy(part, delimiter);
-    if (copy == NULL)
-        return plens__part_no_memory(part);
     plens__pretokenizer_step *step = &p->steps[p->n_steps++];
     step->kind = SPLIT;
-    step->regex = plens__regex_literal(copy, delimiter->length);
     step->behavior = REMOVED;
-    return PLENS_OK;
+    return plens__part_literal(part, delimiter, &step->regex);
 }
 
 static plens_status read_component(const plens__part *part, const plens__json *component,

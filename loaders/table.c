@@ -258,7 +258,8 @@ plens_status plens_table_column(const plens_table *table, const char *name, size
 
 const char *plens_table_cell(const plens_table *table, size_t row, size_t column, size_t *n_bytes) {
     const cell *found = &table->cells[(row + 1) * table->n_columns + column];
-    *n_bytes = found->n_bytes;
+    if (n_bytes != NULL)
+        *n_bytes = found->n_bytes;
     return found->bytes;
 }
 

@@ -149,7 +149,8 @@ size_t plens__tokenizer_size(const plens__tokenizer *t) {
 
 const char *plens__tokenizer_token(const plens__tokenizer *t, int32_t id, size_t *n_bytes) {
     const plens__known_token *token = plens__token_table_find(&t->table, id);
-    *n_bytes = token == NULL ? 0 : token->n_bytes;
+    if (n_bytes != NULL)
+        *n_bytes = token == NULL ? 0 : token->n_bytes;
     if (token == NULL)
         return NULL;
     return token->n_bytes == 0 ? "" : t->table.bytes.data + token->start;

@@ -14,11 +14,13 @@ static plens_status read_entry(const plens__part *part, const plens__json *entry
     if (text == NULL || entry->count != 2 || text->type != PLENS__JSON_STRING ||
         !plens__json_double(text->next, &u->scores[id]))
         return plens__part_expected(part, entry, "a token and its score");
-    const char *copy = plens__part_copy(part, text);
-    if (copy == NULL)
-        return plens__part_no_memory(part);
-    plens__vocabulary_add(vocabulary, copy, text->length, (int32_t)id);
-    if (text->length > 0 && !plens__trie_add(&u->trie, copy, text->length, (int32_t)id, 1))
+    const char *copy;
+    size_t n;
+    plens_status status = plens__part_copy(part, text, &copy, &n);
+    if (status != PLENS_OK)
+        return status;
+    plens__vocabulary_add(vocabulary, copy, n, (int32_t)id);
+    if (n > 0 && !plens__trie_add(&u->trie, copy, n, (int32_t)id, 1))
         return plens__part_no_memory(part);
     return PLENS_OK;
 }

@@ -221,7 +221,9 @@ static plens_status check(const plens_model *model, const plens_prompt *prompts,
         return plens__fail(error, PLENS_ERROR_ARGUMENT, "the attribution has no function");
     if (options->hooks == NULL && options->n_hooks > 0)
         return plens__fail(error, PLENS_ERROR_ARGUMENT, "hooks is NULL");
-    plens_status status = plens__prompts_check(model, prompts, n_prompts, error);
+    plens_status status = plens__positions_check(options->positions, "the attribution", error);
+    if (status == PLENS_OK)
+        status = plens__prompts_check(model, prompts, n_prompts, error);
     for (size_t i = 0; i < n_prompts && status == PLENS_OK; i++)
         if (prompts[i].n_targets != 1 && prompts[i].n_targets != 2)
             status = plens__fail(error, PLENS_ERROR_ARGUMENT,

@@ -181,6 +181,14 @@ plens_status plens__layers_check(size_t first, size_t last, size_t n_layers, con
                        last, n_layers);
 }
 
+plens_status plens__positions_check(plens_positions positions, const char *who,
+                                    plens_error *error) {
+    if (positions == PLENS_POSITIONS_ALL || positions == PLENS_POSITIONS_LAST)
+        return PLENS_OK;
+    return plens__fail(error, PLENS_ERROR_ARGUMENT, "%s has unknown positions (%d)", who,
+                       (int)positions);
+}
+
 /* ARGUMENT unless [first, first + n), or [first, count) if n is 0, lies within count. */
 static plens_status check_range(size_t first, size_t n, size_t count, const char *who,
                                 const char *what, const char *whose, plens_error *error) {
@@ -210,6 +218,9 @@ plens_status plens__heads_check(const plens__config *config, const plens_hook *h
 static plens_status check_positions(const plens_hook *hook, const plens_prompt *prompts,
                                     size_t n_prompts, const char *who, plens_error *error) {
     size_t longest = 0;
+    plens_status status = plens__positions_check(hook->positions, who, error);
+    if (status != PLENS_OK)
+        return status;
     if (hook->positions == PLENS_POSITIONS_LAST) {
         if (hook->first_position == 0 && hook->n_positions == 0)
             return PLENS_OK;

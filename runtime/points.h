@@ -32,6 +32,9 @@ size_t plens__written_positions(const plens_run_options *options, size_t prompt,
 plens_status plens__heads_check(const plens__config *config, const plens_hook *hook,
                                 const char *who, plens_error *error);
 
+/* ARGUMENT, naming who asks, for a value that is none of plens_positions. */
+plens_status plens__positions_check(plens_positions positions, const char *who, plens_error *error);
+
 /* ARGUMENT, naming who asks, unless first to last (0 and 0: all) lie within 1 to n_layers. */
 plens_status plens__layers_check(size_t first, size_t last, size_t n_layers, const char *who,
                                  plens_error *error);

@@ -40,10 +40,11 @@ static plens_status check_options(const plens__engine *engine, const plens_model
                                   const plens_prompt *prompts, size_t n_prompts,
                                   const plens_run_options *options, plens_error *error) {
     plens_status status = plens__hooks_check(&model->config, prompts, n_prompts, options, error);
-    if (status != PLENS_OK)
+    if (status != PLENS_OK || options->lens == NULL)
         return status;
-    return options->lens == NULL
-               ? PLENS_OK
+    status = plens__positions_check(options->lens->positions, "the lens", error);
+    return status != PLENS_OK
+               ? status
                : plens__lens_check(&engine->allocator, options->lens, &model->config, error);
 }
 

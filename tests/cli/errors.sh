@@ -253,6 +253,8 @@ if [ -c /dev/full ]; then
         "$plens" lens --quiet --model "$good" --ids 1
     check "full: info" refuses 3 "standard output" to_full "$plens" info --model "$good"
     check "full: tokenize" refuses 3 "standard output" to_full tokenize
+    check "full: help" refuses 3 "standard output" to_full "$plens" --help
+    check "full: a command's help" refuses 3 "standard output" to_full "$plens" score --help
     check "full: dump" refuses 3 "/dev/full" \
         "$plens" dump --quiet --model "$good" --ids 1,2,3 --out /dev/full
     check "/dev/full is still a device" [ -c /dev/full ]

@@ -103,6 +103,16 @@ ids_are_told() {
 }
 check "the ids used are told" ids_are_told
 
+# The model was made for 256 positions: a longer prompt runs, but not without a word. One of 256 has
+# nothing to be told.
+told_of_length() { # TOKENS NOTES
+    "$plens" lens --model "$model" --ids "$(awk -v n="$1" \
+        'BEGIN { while (--n > 0) printf "5,"; print 5 }')" 2>"$scratch/notes" >"$scratch/lens" &&
+        [ "$(grep -c "1 of 1 prompts are longer than the 256 positions" "$scratch/notes")" -eq "$2" ]
+}
+check "a prompt longer than the model was made for is told" told_of_length 257 1
+check "and one just as long is not" told_of_length 256 0
+
 # Ids without a token: [N]; here a folder without a tokenizer.
 bare_ids() {
     "$plens" lens --quiet --model tests/fixtures/models/qwen2-window --ids 1,2,3 |

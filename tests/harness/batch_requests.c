@@ -80,9 +80,9 @@ static int find_prompt(const requests *r, int stage, const char *task, size_t n_
     for (size_t row = 0, n; row < plens_table_rows(r->prompts); row++) {
         const char *name = plens_table_cell(r->prompts, row, r->task, &n);
         if (n != n_task || memcmp(name, task, n) != 0 ||
-            strcmp(plens_table_cell(r->prompts, row, r->stage, &n), number) != 0)
+            strcmp(plens_table_cell(r->prompts, row, r->stage, NULL), number) != 0)
             continue;
-        *prompt = plens_table_cell(r->prompts, row, r->text, &n);
+        *prompt = plens_table_cell(r->prompts, row, r->text, NULL);
         if (strstr(*prompt, needed[stage - 1]) != NULL)
             return EXIT_DONE;
         return fail_input("%s:%zu: the prompt has no %s", r->prompts_path,

@@ -32,7 +32,7 @@ static int add_row(categories *c, const char *path, size_t line, const char *par
 
 int categories_read(categories *c, const session *s, const char *path) {
     plens_error error;
-    size_t parent, child, n_bytes;
+    size_t parent, child;
     memset(c, 0, sizeof *c);
     if (plens_table_open(s->context, path, &c->table, &error) != PLENS_OK ||
         plens_table_column(c->table, "parent", &parent, &error) != PLENS_OK ||
@@ -42,8 +42,8 @@ int categories_read(categories *c, const session *s, const char *path) {
         return fail_input("%s: no categories: expected at least one row after the header", path);
     for (size_t row = 0; row < plens_table_rows(c->table); row++) {
         int code = add_row(c, path, plens_table_line(c->table, row),
-                           plens_table_cell(c->table, row, parent, &n_bytes),
-                           plens_table_cell(c->table, row, child, &n_bytes));
+                           plens_table_cell(c->table, row, parent, NULL),
+                           plens_table_cell(c->table, row, child, NULL));
         if (code != EXIT_DONE)
             return code;
     }

@@ -82,11 +82,11 @@ static int add_token(reading *r, plens_group *group, const char *place, int32_t 
 }
 
 static int read_row(reading *r, size_t row, groups *g) {
-    size_t n_name, n_cell;
+    size_t n_name;
     char line[32];
     int32_t id = 0;
     const char *name = plens_table_cell(r->table, row, r->name_column, &n_name);
-    const char *cell = plens_table_cell(r->table, row, r->token_column, &n_cell);
+    const char *cell = plens_table_cell(r->table, row, r->token_column, NULL);
     snprintf(line, sizeof line, ":%zu", plens_table_line(r->table, row));
     char *place = join(r->path, line, NULL);
     int code = n_name > 0 ? read_token(r, place, cell, &id)

@@ -36,6 +36,10 @@ static void print_model(output *out, const plens_model_info *m) {
     output_format(out, "heads: %zu of width %zu (%zu for keys and values)\n", m->n_heads,
                   m->head_dim, m->n_kv_heads);
     output_format(out, "vocabulary: %zu\n", m->vocab_size);
+    if (m->max_positions == 0)
+        output_format(out, "positions: not said\n");
+    else
+        output_format(out, "positions: %zu\n", m->max_positions);
     if (m->sliding_window == 0)
         output_format(out, "sliding window: none\n");
     else

@@ -1,5 +1,4 @@
 /* plens: the command. See `plens --help`. */
-#include <stdio.h>
 #include <string.h>
 
 #include "plens.h"
@@ -43,14 +42,10 @@ static const command commands[] = {
 
 int main(int argc, char **argv) {
     const char *name = argc > 1 ? argv[1] : "";
-    if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0) {
-        fputs(usage, stdout);
-        return EXIT_DONE;
-    }
-    if (strcmp(name, "--version") == 0) {
-        puts("plens " PLENS_VERSION);
-        return EXIT_DONE;
-    }
+    if (strcmp(name, "-h") == 0 || strcmp(name, "--help") == 0)
+        return print_help(usage);
+    if (strcmp(name, "--version") == 0)
+        return print_help("plens " PLENS_VERSION "\n");
     if (argc < 2)
         return fail_usage(NULL, "no command is given");
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {

@@ -1,5 +1,6 @@
 #include "tests/harness/message.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,6 +28,12 @@ void say(const char *format, ...) {
     va_start(arguments, format);
     say_list(format, arguments, "");
     va_end(arguments);
+}
+
+int print_help(const char *text) {
+    if (fputs(text, stdout) < 0 || fflush(stdout) != 0)
+        return fail_input("standard output: cannot be written: %s", strerror(errno));
+    return EXIT_DONE;
 }
 
 int fail_input(const char *format, ...) {

@@ -15,6 +15,10 @@ enum { EXIT_DONE = 0, EXIT_NO = 1, EXIT_USAGE = 2, EXIT_INPUT = 3 };
 /* Prints "plens: MESSAGE" as exactly one line: control bytes come out as \xHH. */
 void say(const char *format, ...) PRINTF_LIKE(1, 2);
 
+/* Prints a text that was asked for, such as a command's help, on standard output. Returns
+ * EXIT_DONE, or EXIT_INPUT if it cannot be written. */
+int print_help(const char *text);
+
 /* Says it and returns EXIT_INPUT. */
 int fail_input(const char *format, ...) PRINTF_LIKE(1, 2);
 

@@ -117,10 +117,8 @@ int options_read(const char *command, const char *usage, const option *options, 
     uint64_t seen = 0; /* one bit for each option */
     for (int i = 0; i < argc; i++) {
         const char *value;
-        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0) {
-            fputs(usage, stdout);
-            return EXIT_DONE;
-        }
+        if (strcmp(argv[i], "-h") == 0 || strcmp(argv[i], "--help") == 0)
+            return print_help(usage);
         const option *o = find_option(options, n_options, argv[i], &value);
         if (o == NULL)
             return fail_usage(command, "%s '%s'",

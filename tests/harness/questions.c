@@ -23,8 +23,8 @@ static int read_file(questions *q, const session *s, const char *path) {
     for (size_t row = 0; row < file->n_rows; row++) {
         question *item = &q->items[q->count++];
         const char **cells[] = {&item->id, &item->task, &item->persona, &item->prompt, &item->gold};
-        for (size_t c = 0, n_bytes; c < 5; c++)
-            *cells[c] = plens_table_cell(file->table, row, columns[c], &n_bytes);
+        for (size_t c = 0; c < 5; c++)
+            *cells[c] = plens_table_cell(file->table, row, columns[c], NULL);
         item->path = path;
         item->line = plens_table_line(file->table, row);
         if (item->id[0] == '\0')

@@ -113,7 +113,7 @@ static int describe(report_run *run, const char *path, size_t line, const char *
 static int read_rows(report *r, const plens_table *table, const char *path, int has_arguments) {
     static const char *const names[] = {"run", "label", "series", "tokens", "paper_model"};
     enum { N_COLUMNS = 5 };
-    size_t columns[N_COLUMNS], n_bytes;
+    size_t columns[N_COLUMNS];
     int there[N_COLUMNS];
     plens_error error;
     for (size_t c = 0; c < N_COLUMNS; c++) {
@@ -127,7 +127,7 @@ static int read_rows(report *r, const plens_table *table, const char *path, int 
         const char *cells[N_COLUMNS];
         size_t line = plens_table_line(table, row);
         for (size_t c = 0; c < N_COLUMNS; c++)
-            cells[c] = there[c] ? plens_table_cell(table, row, columns[c], &n_bytes) : "";
+            cells[c] = there[c] ? plens_table_cell(table, row, columns[c], NULL) : "";
         report_run *run = NULL;
         if (is_nothing(cells[0]))
             code = fail_input("%s:%zu: the run is empty", path, line);

@@ -35,8 +35,7 @@ typedef struct data {
 } data;
 
 static const char *cell(const data *d, size_t row, size_t column) {
-    size_t n_bytes;
-    return plens_table_cell(d->table, row, column, &n_bytes);
+    return plens_table_cell(d->table, row, column, NULL);
 }
 
 static const char *group_name(const data *d, size_t row) {

@@ -153,6 +153,20 @@ static void say_profile(const plens_profile *profile) {
             100 * products / all, all);
 }
 
+/* Positions that a model never saw in training give nonsense, and nothing else would tell. */
+static void say_too_long(const session *s, const plens_prompt *prompts, size_t n_prompts) {
+    size_t most = s->info.max_positions, longest = 0, count = 0;
+    for (size_t i = 0; i < n_prompts; i++) {
+        count += most > 0 && prompts[i].n_ids > most;
+        longest = prompts[i].n_ids > longest ? prompts[i].n_ids : longest;
+    }
+    if (count > 0)
+        say("note: %zu of %zu prompts are longer than the %zu positions that the model was made "
+            "for "
+            "(max_position_embeddings), the longest has %zu tokens",
+            count, n_prompts, most, longest);
+}
+
 plens_status session_run(session *s, const plens_prompt *prompts, size_t n_prompts,
                          plens_run_options *options, double *seconds, plens_error *error) {
     progress p;
@@ -161,6 +175,8 @@ plens_status session_run(session *s, const plens_prompt *prompts, size_t n_promp
     size_t n_tokens = 0;
     for (size_t i = 0; i < n_prompts; i++)
         n_tokens += prompts[i].n_ids;
+    if (!s->options.quiet)
+        say_too_long(s, prompts, n_prompts);
     options->progress = progress_update;
     options->progress_user = &p;
     options->memory = session_budget(s);

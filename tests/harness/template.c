@@ -23,9 +23,8 @@ static int read_rows(prompt_template *t, const plens_table *table, const char *p
         plens_table_column(table, "template", &text_column, &error) != PLENS_OK)
         return fail_error(&error);
     for (size_t row = 0; row < plens_table_rows(table); row++) {
-        size_t n_bytes;
-        const char *name = plens_table_cell(table, row, name_column, &n_bytes);
-        const char *text = plens_table_cell(table, row, text_column, &n_bytes);
+        const char *name = plens_table_cell(table, row, name_column, NULL);
+        const char *text = plens_table_cell(table, row, text_column, NULL);
         size_t line = plens_table_line(table, row);
         int c = 0;
         while (c < N_CONDITIONS && strcmp(name, condition_names[c]) != 0)

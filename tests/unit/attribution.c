@@ -263,6 +263,11 @@ static void wrong_tokens_are_refused(void) {
     check_refused(&below, 1, "prompt 0, target 0: token id -1");
     const int32_t three[] = {1, 2, 3};
     check_refused(three, 3, "prompt 0 has 3 targets, expected 1");
+    plens_attribution nowhere = {.fn = keep, .positions = (plens_positions)2};
+    CHECK_INT(
+        plens_attribute(now.opened.context, now.opened.model, lens_prompts, 1, &nowhere, &error),
+        PLENS_ERROR_ARGUMENT);
+    CHECK_CONTAINS(error.message, "the attribution has unknown positions (2)");
     plens_attribution nobody = {0};
     CHECK_INT(
         plens_attribute(now.opened.context, now.opened.model, lens_prompts, 1, &nobody, &error),

@@ -54,6 +54,7 @@ static void absent_keys_take_the_classes_defaults(void) {
         CHECK_INT(config.windows[3], cases[i].window);
         CHECK_INT(config.qkv_bias, cases[i].qkv_bias);
         CHECK_INT(config.qk_norm, cases[i].qk_norm);
+        CHECK_INT(config.max_positions, 0);
         CHECK(config.rms_norm_eps == 1e-6);
         CHECK(config.rope_theta == 10000);
         CHECK_STRING(plens__rope_type_name(config.rope_type), "default");
@@ -70,6 +71,7 @@ static void given_keys_are_read(void) {
                   "\"num_key_value_heads\":2,\"head_dim\":6,\"rms_norm_eps\":1e-05,"
                   "\"rope_theta\":500000,\"attention_bias\":true,\"mlp_bias\":true,"
                   "\"tie_word_embeddings\":true,\"hidden_act\":\"silu\",\"model_type\":\"llama\","
+                  "\"max_position_embeddings\":8192,"
                   "\"sliding_window\":7,\"eos_token_id\":[1,2],\"quantization_config\":null"),
              failure);
     CHECK_INT(config.n_layers, 4);
@@ -79,6 +81,7 @@ static void given_keys_are_read(void) {
     CHECK_INT(config.n_heads, 8);
     CHECK_INT(config.n_kv_heads, 2);
     CHECK_INT(config.head_dim, 6);
+    CHECK_INT(config.max_positions, 8192);
     CHECK(config.rms_norm_eps == 1e-5);
     CHECK(config.rope_theta == 500000);
     CHECK(config.qkv_bias && config.o_bias && config.mlp_bias && config.tied_embeddings);
@@ -235,6 +238,15 @@ static void what_plens_cannot_do_is_named(void) {
          X, "rope_type: expected one value, found \"linear\" and \"default\""},
         {L, "\"rope_scaling\":{\"type\":\"linear\",\"rope_type\":\"llama3\"}", X,
          "rope_type: expected one value"},
+        /* Transformers takes rope_scaling and leaves rope_parameters unread: theta is 10000. */
+        {L,
+         "\"rope_scaling\":{\"type\":\"linear\",\"factor\":2},\"rope_parameters\":{\"rope_theta\":"
+         "1e6}",
+         X, "rope_theta: expected it in rope_scaling or beside it, found it only in"},
+        {L,
+         "\"rope_scaling\":{\"type\":\"linear\"},\"rope_parameters\":{\"type\":\"linear\","
+         "\"factor\":2}",
+         X, "factor: expected it in rope_scaling, found it only in rope_parameters"},
         {L, "\"layer_types\":[" F "," F "," F "," S "]", U,
          "layer_types: expected \"full_attention\" where no sliding_window is in use, found "
          "\"sliding_attention\""},
@@ -307,6 +319,7 @@ static void wrong_values_are_named(void) {
         {"\"head_dim\":16.0", "head_dim: expected an integer from 1 to 2147483647, found 16.0"},
         {"\"head_dim\":1073741824",
          "expected num_attention_heads x head_dim below 2^31, found 8 x 1073741824"},
+        {"\"max_position_embeddings\":0", "max_position_embeddings: expected an integer from 1"},
         {"\"rms_norm_eps\":-1e-5", "rms_norm_eps: expected a number from 0 on, found -1e-5"},
         {"\"rms_norm_eps\":\"1e-5\"", "rms_norm_eps: expected a number from 0 on, found \"1e-5\""},
         {"\"rms_norm_eps\":null", "rms_norm_eps: expected a number from 0 on, found null"},

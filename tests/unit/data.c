@@ -50,10 +50,10 @@ static size_t question_length(const row *q) {
 }
 
 static const char *cell(const plens_table *table, size_t i, const char *name) {
-    size_t column, n;
+    size_t column;
     if (plens_table_column(table, name, &column, NULL) != PLENS_OK)
         return "";
-    return plens_table_cell(table, i, column, &n);
+    return plens_table_cell(table, i, column, NULL);
 }
 
 static plens_status open_data(plens_error *error) {
@@ -126,10 +126,10 @@ static void text_is_clean(void) {
 
 /* Whether a word is in the list, which is sorted by bytes. */
 static int is_known(const char *word) {
-    size_t low = 0, high = plens_table_rows(spelling), n;
+    size_t low = 0, high = plens_table_rows(spelling);
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        int order = strcmp(word, plens_table_cell(spelling, middle, 0, &n));
+        int order = strcmp(word, plens_table_cell(spelling, middle, 0, NULL));
         if (order == 0)
             return 1;
         if (order < 0)

@@ -69,6 +69,18 @@ static void files_are_mapped_or_read(void) {
     refuse_mmap = 0;
 }
 
+/* Guards against a clone without Git LFS being called a broken header or JSON. */
+static void pointers_of_git_lfs_are_named(void) {
+    static const char pointer[] = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\n";
+    plens__file file;
+    folder_write(folder, "f", pointer, sizeof pointer - 1);
+    CHECK_INT(plens__file_open(&heap, path, &file, &failure), PLENS_ERROR_FORMAT);
+    CHECK_CONTAINS(failure.message, "/f: expected the file itself, found the pointer of Git LFS");
+    folder_write(folder, "f", pointer, 20); /* the beginning of one is none */
+    CHECK_OK(plens__file_open(&heap, path, &file, &failure), failure);
+    plens__file_close(&file);
+}
+
 /* Guards reads that come in pieces, are interrupted, fail, or meet the end too early. */
 static void reads_are_whole_or_an_error(void) {
     plens__file file;
@@ -167,6 +179,7 @@ int main(void) {
     folder_make(folder);
     snprintf(path, sizeof path, "%s/f", folder);
     RUN(files_are_mapped_or_read);
+    RUN(pointers_of_git_lfs_are_named);
     RUN(reads_are_whole_or_an_error);
     RUN(only_regular_files_are_opened);
     RUN(names_are_told_apart);

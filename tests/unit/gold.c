@@ -12,8 +12,7 @@ typedef struct gold_table {
 } gold_table;
 
 static const char *cell(const gold_table *t, size_t row, int column, size_t *n) {
-    size_t ignored;
-    return plens_table_cell(t->table, row, t->column[column], n == NULL ? &ignored : n);
+    return plens_table_cell(t->table, row, t->column[column], n);
 }
 
 static int check_row(const gold_table *t, const plens_tokenizer *tokenizer, size_t row) {
@@ -91,6 +90,30 @@ static void gold_follows_the_text_llmjp(void) {
     check_shared("tokenizers", "llm-jp-3");
 }
 
+/* Guards against a form that is none being taken for one, and gold that is no text. */
+static void bad_gold_is_refused(void) {
+    plens_context *context;
+    plens_tokenizer *tokenizer;
+    plens_gold gold = {{7, 7}, 7, 7, 7, 7};
+    CHECK_OK(plens_context_create(NULL, &context, &error), error);
+    CHECK_OK(plens_tokenizer_open(context, "tests/fixtures/persona-world", &tokenizer, &error),
+             error);
+    for (int form = -1; form <= 4; form += 5) {
+        CHECK_INT(plens_gold_token(context, tokenizer, "a", 1, "b", 1, (plens_gold_form)form, &gold,
+                                   &error),
+                  PLENS_ERROR_ARGUMENT);
+        CHECK_CONTAINS(error.message, form < 0 ? "unknown gold form -1" : "unknown gold form 4");
+    }
+    CHECK_INT(plens_gold_token(context, tokenizer, "a", 1, "", 0, PLENS_GOLD_AUTO, &gold, &error),
+              PLENS_ERROR_ARGUMENT);
+    CHECK_INT(
+        plens_gold_token(context, tokenizer, "a", 1, "\xFF", 1, PLENS_GOLD_AUTO, &gold, &error),
+        PLENS_ERROR_FORMAT);
+    CHECK(gold.n_ids == 7 && gold.ids[0] == 7); /* untouched */
+    plens_tokenizer_close(tokenizer);
+    plens_context_destroy(context);
+}
+
 static void gold_follows_the_text_stories(void) {
     check_shared("models", "stories260k");
 }
@@ -144,6 +167,7 @@ int main(void) {
     RUN(gold_follows_the_text_qwen);
     RUN(gold_follows_the_text_llmjp);
     RUN(gold_follows_the_text_stories);
+    RUN(bad_gold_is_refused);
     RUN(shares_are_exact_decimals);
     RUN(bad_shares_are_refused);
     RUN(the_score_is_the_papers_sum);

@@ -214,6 +214,7 @@ static void wrong_hooks_are_named(void) {
          {"positions 1 to 1", "0 to 6"}},
         {{.point = PLENS_Z, .n_positions = 1, .positions = PLENS_POSITIONS_LAST},
          {"last positions", "range"}},
+        {{.point = PLENS_Z, .positions = (plens_positions)2}, {"hook 0", "positions (2)"}},
     };
     CHECK_OK(run_one(good), error);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -111,9 +111,9 @@ static void the_text_ends_where_it_is_said_to(void) {
     plens_text found = {NULL, 0};
     plens_ids ids = {NULL, 0};
     CHECK_INT(plens_json_to_text(context, text, 3, &found, &error), PLENS_ERROR_FORMAT);
-    CHECK_STRING(error.message, "JSON: expected a string, found an array of 1");
+    CHECK_STRING(error.message, "JSON: byte 0: expected a string, found an array of 1");
     CHECK_INT(plens_json_to_ids(context, string, 3, &ids, &error), PLENS_ERROR_FORMAT);
-    CHECK_STRING(error.message, "JSON: expected an array of token ids, found \"a\"");
+    CHECK_STRING(error.message, "JSON: byte 0: expected an array of token ids, found \"a\"");
     CHECK_INT(plens_json_to_ids(context, text, 2, &ids, &error), PLENS_ERROR_FORMAT);
     CHECK_OK(plens_json_to_text(context, string, 3, &found, &error), error);
     CHECK(found.count == 1 && found.data[0] == 'a');

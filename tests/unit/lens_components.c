@@ -246,6 +246,7 @@ static void what_has_no_lens_is_refused(void) {
     const plens_group group = {&target, 1};
     CHECK_OK(open_model("llama-biases", (plens_options){0}, &error), error);
     check_refused((plens_lens){.point = PLENS_Q}, "found q");
+    check_refused((plens_lens){.positions = (plens_positions)2}, "unknown positions (2)");
     check_refused((plens_lens){.point = (plens_point)99}, "unknown point (99)");
     check_refused((plens_lens){.point = PLENS_HEAD_OUT, .first_head = 99}, "heads 99 to 99");
     check_refused((plens_lens){.point = PLENS_HEAD_OUT, .first_head = 1, .n_heads = 99}, "heads 1");

@@ -160,6 +160,8 @@ static void a_token_is_its_bytes(void) {
     CHECK(plens__tokenizer_token(t, -1, &n) == NULL && n == 0);
     CHECK(plens__tokenizer_token(t, (int32_t)plens__tokenizer_size(t), &n) == NULL && n == 0);
     CHECK(plens__tokenizer_token(t, (int32_t)plens__tokenizer_size(t) - 1, &n) != NULL && n > 0);
+    CHECK(plens__tokenizer_token(t, -1, NULL) == NULL); /* the length is not asked for */
+    CHECK(plens__tokenizer_token(t, 0, NULL) != NULL);
     plens__tokenizer_close(t);
     CHECK_OK(plens__tokenizer_open(&heap, fixture(6), &t, &error), error); /* llm-jp's Unigram */
     CHECK(token_is(t, "it is", " is") && token_is(t, "\x01", "\x01"));
