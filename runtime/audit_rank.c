@@ -80,7 +80,7 @@ void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const d
     }
 }
 
-/* ---- plens__ranking ---- */
+/* ---- ranking ---- */
 
 static void keep(plens__ranking *r, int thread, plens__candidate found) {
     plens__candidate *best = r->best + (size_t)thread * PLENS__N_BEST;
@@ -276,7 +276,7 @@ void plens__rank_exactly(plens__ranking *r, const plens__variant *variant, size_
             break;
         plens__add_edit(&moved, found, PLENS__SMALL_STEP);
         plens__slope slope = plens__slope_towards(r->c, &moved, PLENS__SMALL_STEP,
-                                                  plens__slot_is_mlp(found->slot), r->c->samples);
+                                                  plens__slot_is_mlp(found->slot), r->departure);
         found->score = slope.alignment;
         found->step = slope.step;
     }
@@ -342,7 +342,7 @@ static void carve(plens__ranking *r, plens__carver *carver) {
     for (int p = 0; p <= PLENS__N_PROBES; p++)
         plens__adjoint_carve(config, n, &r->adjoints[p], carver);
     r->seed = plens__carve(carver, n, state);
-    r->current = plens__carve(carver, n, state);
+    r->rest = plens__carve(carver, n, state);
     r->attn_unit = plens__carve(carver, n, state);
     r->mlp_unit = plens__carve(carver, n, state);
     r->q_unit = plens__carve(carver, n * config->n_heads, config->head_dim * sizeof(double));

@@ -11,6 +11,7 @@
 
 #define PLENS__N_PROBES 16
 #define PLENS__N_BEST   512 /* entries that are kept by their estimates */
+#define PLENS__N_LOOKED 64  /* candidates of one matrix that are looked at exactly */
 
 typedef enum plens__kind { PLENS__ENTRIES, PLENS__ROWS, PLENS__COLUMNS } plens__kind;
 
@@ -27,7 +28,8 @@ typedef struct plens__candidate {
 typedef struct plens__ranking {
     plens__case *c;
     plens__adjoint adjoints[1 + PLENS__N_PROBES]; /* of the departure, then of random signs */
-    double *seed, *current;                       /* [n, d_model] */
+    double *seed;                                 /* [n, d_model] */
+    double *rest; /* [n, d_model] what the variant fitted last leaves of the departure */
     double *attn_unit, *mlp_unit; /* [n, d_model] the norms' outputs before their weight */
     double *q_unit, *k_unit;      /* [n, n_heads or n_kv_heads, head_dim] the same of the heads' */
     double *jacobian;             /* [PLENS__EDITS, n, d_model] scratch of a fit */
@@ -35,12 +37,12 @@ typedef struct plens__ranking {
     size_t row_width;
     plens__candidate *best; /* [n_threads, PLENS__N_BEST] by falling score */
     plens__slot slot;
-    int only;          /* a slot, or -1 */
-    size_t n_left;     /* how many changes may still be tried from a start */
-    size_t n_left_all; /* and from all starts */
-    plens__kind kind;  /* what is ranked: entries, or whole rows or columns of matrices */
-    const double *departure;
-    const plens__trace *trace; /* of the run that the departure is of */
+    int only;                  /* a slot, or -1 */
+    size_t n_left;             /* how many changes may still be tried from a start */
+    size_t n_left_all;         /* and from all starts */
+    plens__kind kind;          /* what is ranked: entries, or whole rows or columns of matrices */
+    const double *departure;   /* of the last sweep */
+    const plens__trace *trace; /* of the run that it is the departure of */
     int probe;
 } plens__ranking;
 
@@ -53,8 +55,8 @@ void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const d
 /* The best entries to r->best[0 .. PLENS__N_BEST) by their estimates; row SIZE_MAX ends them. */
 void plens__rank(plens__ranking *r);
 
-/* Exact alignments with c->samples, the departure of `variant`, in place of the estimates; of so
- * many at most. */
+/* Exact alignments with the departure of the sweep, that of `variant`, in place of the estimates;
+ * of so many at most. */
 void plens__rank_exactly(plens__ranking *r, const plens__variant *variant, size_t at_most);
 
 /* The same for all entries of the best one's row, where that is cheap: their derivatives are much
@@ -63,9 +65,29 @@ void plens__rank_row(plens__ranking *r, const plens__variant *variant);
 
 void plens__add_edit(plens__variant *variant, const plens__candidate *found, double value);
 
-/* Fits the values of the variant's edits, all of one slot, to the departure; leaves what they do
- * not explain in c->samples (audit_fit.c). */
+/* Fits the values of the variant's edits, all of one slot, to the departure; what they do not
+ * explain becomes r->rest (audit_fit.c). */
 plens__excess plens__fit_edits(plens__ranking *r, plens__variant *variant);
+
+/* Fits several changes of one kind in one matrix or vector (audit_pursuit.c). */
+void plens__fit_several(plens__ranking *r, plens__finding *finding);
+
+/* 1 if an entry of the same row of the same matrix comes before the i-th. */
+int plens__row_seen(const plens__candidate *best, size_t i);
+
+/* ---- in words (audit_tell.c) ---- */
+
+void plens__tell_edit(const plens__case *c, const plens__edit *edit, char *text, size_t capacity);
+
+/* Several single entries each explain the departure: what they have in common is what is known. The
+ * smallest change stands for them. */
+void plens__tell_choice(const plens__case *c, const plens__edit *edits, size_t n,
+                        plens__finding *finding);
+
+/* The variant's edits together. */
+void plens__tell_several(const plens__case *c, const plens__variant *variant,
+                         plens__finding *finding);
+
 int plens__has_slot(const plens__case *c, plens__slot slot);
 const plens__linear *plens__linear_at(const plens__case *c, int slot);
 

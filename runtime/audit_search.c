@@ -207,9 +207,7 @@ static void set_finding(plens__finding *finding, const plens__suspect *suspect,
 }
 
 static void add_other(plens__finding *finding, const plens__suspect *suspect) {
-    size_t used = strlen(finding->text);
-    snprintf(finding->text + used, sizeof finding->text - used, "; or %s: %s", suspect->part,
-             suspect->text);
+    plens__append(finding->text, sizeof finding->text, "; or %s: %s", suspect->part, suspect->text);
 }
 
 /* Others that explain as much are named too: a dump of one position cannot tell some apart. */
@@ -236,8 +234,7 @@ static void try_suspects(plens__case *c, plens__finding *finding) {
 }
 
 void plens__accuse(plens__case *c, plens__finding *finding) {
-    memset(finding, 0, sizeof *finding);
-    finding->part = "";
+    *finding = (plens__finding){.part = ""};
     finding->before = finding->after = plens__excess_of(&c->noise, c->base_departure);
     try_suspects(c, finding);
     if (finding->explained)
@@ -294,10 +291,9 @@ static void try_rounding(plens__case *c, plens__finding *finding) {
     int in_mlp = likeliest[1] > likeliest[0];
     if (!(fabs(likeliest[0] - likeliest[1]) > CLEAR * (double)c->noise.n))
         return;
-    size_t used = strlen(finding->text);
-    snprintf(finding->text + used, sizeof finding->text - used,
-             "; its size is that of rounding to %s in %s alone", ways[way[in_mlp]].text,
-             in_mlp ? "the MLP" : "attention");
+    plens__append(finding->text, sizeof finding->text,
+                  "; its size is that of rounding to %s in %s alone", ways[way[in_mlp]].text,
+                  in_mlp ? "the MLP" : "attention");
 }
 
 /* Where a guess leaves much of the departure: whether the first position, which attends to itself
@@ -313,8 +309,8 @@ static void tell_first_position(const plens__case *c, plens__finding *finding) {
         return;
     if (strcmp(finding->part, PLENS__PART_ATTENTION) != 0)
         finding->text[0] = '\0';
-    size_t used = strlen(finding->text);
-    snprintf(finding->text + used, sizeof finding->text - used, "%s%s", used > 0 ? "; " : "", text);
+    plens__append(finding->text, sizeof finding->text, "%s%s", finding->text[0] != '\0' ? "; " : "",
+                  text);
     finding->part = PLENS__PART_ATTENTION;
 }
 
