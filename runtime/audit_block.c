@@ -275,14 +275,26 @@ void plens__block_attention(const plens__reference *reference, const plens__vari
 
 /* ---- the MLP ---- */
 
+/* Element j of what gate_proj (j < d_ff) and up_proj give at position t, in variant->fused's order.
+ */
+static double fused(const plens__step *s, size_t t, size_t j) {
+    size_t d_ff = s->reference->config->d_ff;
+    if (s->variant->fused > 0)
+        j = j < d_ff ? 2 * j : 2 * (j - d_ff) + 1;
+    else if (s->variant->fused < 0)
+        j = j / 2 + j % 2 * d_ff;
+    return j < d_ff ? s->trace->gate[t * d_ff + j] : s->trace->up[t * d_ff + j - d_ff];
+}
+
 static void activate_task(void *arg, size_t item, int thread) {
     const plens__step *s = arg;
     size_t d_ff = s->reference->config->d_ff;
     (void)thread;
-    for (size_t i = item * d_ff; i < (item + 1) * d_ff; i++) {
-        double activated = plens__activate(s->variant->activation, s->trace->gate[i]);
+    for (size_t j = 0; j < d_ff; j++) {
+        size_t i = item * d_ff + j;
+        double activated = plens__activate(s->variant->activation, fused(s, item, j));
         activated = plens__round_result(s, 2 * i, activated);
-        activated *= s->variant->no_up ? 1 : s->trace->up[i];
+        activated *= s->variant->no_up ? 1 : fused(s, item, d_ff + j);
         s->trace->hidden[i] = plens__round_to(s->arithmetic->operands, 0, 0,
                                               plens__round_result(s, 2 * i + 1, activated));
     }

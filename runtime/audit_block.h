@@ -144,6 +144,7 @@ typedef struct plens__variant {
     int hide_first;   /* position 0 is seen by itself only */
     int sink;         /* a score of 0 more in the softmax's denominator */
     double score_cap; /* cap tanh(score / cap); 0: none */
+    int alibi;        /* head h of H adds -2^(-8 (h + 1) / H) times the distance to its scores */
     plens__kv_map kv_map;
     int roll_queries; /* head h has the query of head h + this, in a circle */
     plens__gathering gathering;
@@ -151,12 +152,14 @@ typedef struct plens__variant {
     size_t swap_a, swap_b;
     size_t silent_head; /* counted from 1: its output is 0 */
     plens__activation activation;
-    int no_up;                  /* the activation is not multiplied by up_proj's output */
-    double skip_attn, skip_mlp; /* factors of the residual that is added back: 1 */
-    double attn_out, mlp_out;   /* factors of what is added to it: 1 */
-    int carry_attn, carry_mlp;  /* what is added back is the norm's output */
-    int parallel_mlp;           /* the MLP reads the block's input */
-    int twice;                  /* the block is applied to its own output again */
+    int fused; /* rows of gate_proj, then up_proj: 1: taken in turns for gate and up;
+                  -1: laid out in turns, taken in halves */
+    int no_up; /* the activation is not multiplied by up_proj's output */
+    double skip_attn, skip_mlp;               /* factors of the residual that is added back: 1 */
+    double attn_out, mlp_out;                 /* factors of what is added to it: 1 */
+    int carry_attn, carry_mlp;                /* what is added back is the norm's output */
+    int parallel_mlp;                         /* the MLP reads the block's input */
+    int twice;                                /* the block is applied to its own output again */
     const plens__block *from[PLENS__N_SLOTS]; /* another block's; NULL: its own */
     plens__slot matrix[PLENS__N_LINEAR];      /* whose matrix and bias are used */
     int exchange_biases;                      /* k has the bias of v, v that of k */

@@ -248,13 +248,21 @@ static plens__answer matrices(const plens__case *c, size_t i, plens__suspect *s)
         return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
     }
     i -= 6 * 3;
+    if (i == 3 || i == 4) {
+        s->variant.fused = i == 3 ? 1 : -1;
+        return plens__suspect_put(s, PLENS__PART_MLP,
+                                  i == 3 ? "gate_proj and up_proj are fused, then split at every "
+                                           "second row, expected in halves"
+                                         : "gate_proj and up_proj are fused row by row "
+                                           "(interleaved), then split in halves");
+    }
     if (i == 2) {
         if (linear(c, PLENS__SLOT_O)->matrix.n_in != linear(c, PLENS__SLOT_O)->matrix.n_out)
             return PLENS__NOT_HERE;
         s->variant.no_o = 1;
         return plens__suspect_put(s, PLENS__PART_ATTENTION, "o_proj is missing");
     }
-    if (i > 2)
+    if (i > 4)
         return PLENS__NO_MORE;
     s->variant.matrix[i == 0 ? PLENS__SLOT_UP : PLENS__SLOT_GATE] =
         i == 0 ? PLENS__SLOT_GATE : PLENS__SLOT_UP;

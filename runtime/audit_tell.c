@@ -77,6 +77,24 @@ void plens__tell_choice(const plens__case *c, const plens__edit *edits, size_t n
                  first);
 }
 
+/* A row that makes an element which a column alone reads: what happens to the one may have happened
+ * to the other, and to gate_proj's row where the element is 0. */
+static void tell_mirror(const plens__case *c, const plens__edit *edit, plens__finding *finding) {
+    const plens__config *config = c->reference.config;
+    int is_row = edit->column == PLENS__WHOLE_ROW, missing = fabs(1 + edit->value) < 0.01;
+    plens__slot row = PLENS__SLOT_UP, column = PLENS__SLOT_DOWN;
+    if (edit->slot == PLENS__SLOT_V || edit->slot == PLENS__SLOT_O) {
+        row = PLENS__SLOT_V;
+        column = PLENS__SLOT_O;
+    }
+    if (edit->slot != (is_row ? row : column) || (!is_row && edit->row != PLENS__WHOLE_COLUMN) ||
+        (row == PLENS__SLOT_V && config->n_kv_heads != config->n_heads))
+        return;
+    plens__append(finding->text, sizeof finding->text, "; or the same %s of %s%s",
+                  is_row ? "columns" : "rows", plens__slot_name(is_row ? column : row),
+                  missing && row == PLENS__SLOT_UP ? " or gate_proj.weight" : "");
+}
+
 void plens__tell_several(const plens__case *c, const plens__variant *variant,
                          plens__finding *finding) {
     char first[160];
@@ -99,13 +117,5 @@ void plens__tell_several(const plens__case *c, const plens__variant *variant,
                  variant->n_edits, what, plens__slot_name(edits[0].slot),
                  entries && same_row ? ", all in one row" : "",
                  entries && same_column ? ", all in one column" : "", first);
-    if (edits[0].slot == PLENS__SLOT_UP && edits[0].column == PLENS__WHOLE_ROW)
-        plens__append(finding->text, sizeof finding->text,
-                      "; or the same columns of down_proj.weight");
-    if (edits[0].slot == PLENS__SLOT_DOWN && edits[0].row == PLENS__WHOLE_COLUMN)
-        plens__append(finding->text, sizeof finding->text, "; or the same rows of up_proj.weight");
-    if ((edits[0].slot == PLENS__SLOT_UP && edits[0].column == PLENS__WHOLE_ROW) ||
-        (edits[0].slot == PLENS__SLOT_DOWN && edits[0].row == PLENS__WHOLE_COLUMN))
-        plens__append(finding->text, sizeof finding->text,
-                      fabs(1 + edits[0].value) < 0.01 ? " or gate_proj.weight" : "");
+    tell_mirror(c, &edits[0], finding);
 }
