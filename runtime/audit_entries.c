@@ -1,5 +1,5 @@
-/* A wrong weight among millions, a row or a column, or two that are exchanged: the best of a
- * ranking are fitted to the block itself. */
+/* A wrong weight among millions, a row or a column: the best of a ranking are fitted to the block
+ * itself. */
 #include "runtime/fp.h"
 
 #include "runtime/audit_rank.h"
@@ -7,9 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define N_FITTED    16 /* entries that are fitted in one round */
-#define N_LINES     6  /* rows and columns that are fitted */
-#define N_EXCHANGED 8  /* rows or columns of one matrix that are exchanged with each other */
+#define N_FITTED 16 /* entries that are fitted in one round */
+#define N_LINES  6  /* rows and columns that are fitted */
 
 int plens__row_seen(const plens__candidate *best, size_t i) {
     for (size_t k = 0; k < i; k++) {
@@ -83,40 +82,6 @@ static int fit_line(plens__ranking *r, plens__finding *finding) {
     return found;
 }
 
-/* ---- two lines exchanged ---- */
-
-/* Two rows or columns that are exchanged are both among the best of their matrix. */
-static int fit_exchange(plens__ranking *r, plens__finding *finding) {
-    plens__case *c = r->c;
-    plens__suspect suspect;
-    for (r->kind = PLENS__ROWS; r->kind <= PLENS__COLUMNS; r->kind++) {
-        int is_column = r->kind == PLENS__COLUMNS;
-        for (r->only = 0; r->only < PLENS__N_LINEAR; r->only++) {
-            plens__slot slot = (plens__slot)r->only;
-            plens__rank(r);
-            for (size_t i = 0; i < N_EXCHANGED * N_EXCHANGED; i++) {
-                const plens__candidate *x = &r->best[i / N_EXCHANGED];
-                const plens__candidate *y = &r->best[i % N_EXCHANGED];
-                if (x >= y || x->row == SIZE_MAX || y->row == SIZE_MAX)
-                    continue;
-                suspect.variant = c->model;
-                suspect.variant.exchange =
-                    (plens__exchange){slot, is_column, is_column ? x->column : x->row,
-                                      is_column ? y->column : y->row};
-                snprintf(suspect.text, sizeof suspect.text, "%s %zu and %zu of %s are exchanged",
-                         is_column ? "columns" : "rows", suspect.variant.exchange.a,
-                         suspect.variant.exchange.b, plens__slot_name(slot));
-                suspect.part = plens__slot_part(slot);
-                suspect.mlp_only = plens__slot_is_mlp(slot);
-                plens__consider(c, &suspect, finding);
-            }
-        }
-    }
-    r->kind = PLENS__ENTRIES;
-    r->only = -1;
-    return finding->explained;
-}
-
 plens_status plens__fit_entries(plens__case *c, plens__finding *finding, plens_error *error) {
     plens__ranking r;
     char *base;
@@ -127,7 +92,7 @@ plens_status plens__fit_entries(plens__case *c, plens__finding *finding, plens_e
     plens__rank(&r);
     plens__rank_exactly(&r, &c->model, PLENS__N_BEST);
     if (r.best[0].row != SIZE_MAX && !fit_single(&r, finding) && !fit_line(&r, finding) &&
-        !fit_exchange(&r, finding))
+        !plens__fit_exchange(&r, finding))
         plens__fit_several(&r, finding);
     plens__free(&c->reference.engine->allocator, base);
     return PLENS_OK;

@@ -22,9 +22,10 @@ typedef struct start {
 /* Choices are made again where they explained this much more than the first. */
 #define PROMISING    0.7
 #define N_OTHER_ROWS 10
-#define EFFORT       6e7 /* multiply-adds of a block, times changes that are tried in all */
+#define EFFORT       2e8 /* multiply-adds of a block, times changes that are tried in all */
 #define LEAST_TRIED  16
-#define N_TRIED      20 /* changes that are tried from one start: a right one leads to few */
+#define WIDTH        12 /* changes that are tried beside the first */
+#define N_TRIED      60 /* changes that are tried from one start: a right one leads to few */
 
 /* The best candidate of each kind in each slot, by falling alignment with the departure. */
 static size_t find_starts(plens__ranking *r, start *starts) {
@@ -64,21 +65,38 @@ static int is_crowded(const plens__case *c, const plens__variant *variant,
     return in_row > 1 && 2 * in_row > c->noise.distinct;
 }
 
-/* Adds the change that explains most of the rest, and fits all values again. */
+/* How many changes are fitted before one is chosen as the next to k others: what explains most of
+ * the rest by itself need not be what does so beside them, and a wrong second leads nowhere. */
+static size_t n_tried_beside(const plens__ranking *r, size_t k) {
+    size_t wanted = k < 2 ? WIDTH : k < WIDTH / 2 ? WIDTH / k : 2, affordable = 1 + r->n_left / 4;
+    return wanted < affordable ? wanted : affordable;
+}
+
+/* Adds the change that explains most of the rest beside the others, all values fitted again. */
 static plens__excess add_best(plens__ranking *r, plens__variant *variant) {
     plens__case *c = r->c;
+    plens__variant chosen = *variant;
+    plens__excess least = {1e300, 1e300};
+    size_t n = n_tried_beside(r, variant->n_edits), tried = 0;
     plens__rank_sweep(r, variant, r->rest);
     plens__rank(r);
     plens__rank_exactly(r, variant, PLENS__N_LOOKED);
     plens__rank_row(r, variant);
-    size_t i = 0;
-    while (i < PLENS__N_BEST && r->best[i].row != SIZE_MAX && is_crowded(c, variant, &r->best[i]))
-        i++;
-    if (i < PLENS__N_BEST && r->best[i].row != SIZE_MAX)
-        plens__add_edit(variant, &r->best[i], 0);
-    r->n_left -= r->n_left > 0;
-    r->n_left_all -= r->n_left_all > 0;
-    return plens__fit_edits(r, variant);
+    for (size_t i = 0; i < PLENS__N_BEST && r->best[i].row != SIZE_MAX && tried < n; i++) {
+        plens__variant more = *variant;
+        if (is_crowded(c, variant, &r->best[i]))
+            continue;
+        plens__add_edit(&more, &r->best[i], 0);
+        plens__excess after = plens__fit_edits(r, &more);
+        tried++;
+        if (!(after.all < least.all))
+            continue;
+        least = after;
+        chosen = more;
+    }
+    r->n_left = r->n_left > tried ? r->n_left - tried : 0;
+    *variant = chosen;
+    return plens__fit_edits(r, variant); /* again: r->rest is the last one's */
 }
 
 /* Takes each change back in turn and adds the best in its place, while that helps: a first choice
@@ -109,7 +127,8 @@ static plens__excess reconsider(plens__ranking *r, plens__variant *variant, plen
 static plens__excess pursue(plens__ranking *r, const start *from, plens__variant *variant) {
     plens__case *c = r->c;
     *variant = c->model;
-    r->n_left = N_TRIED < r->n_left_all ? N_TRIED : r->n_left_all;
+    size_t given = N_TRIED < r->n_left_all ? N_TRIED : r->n_left_all;
+    r->n_left = given;
     plens__add_edit(variant, &from->first, 0);
     plens__excess first = plens__fit_edits(r, variant), excess = first;
     r->only = (int)from->first.slot;
@@ -124,6 +143,7 @@ static plens__excess pursue(plens__ranking *r, const start *from, plens__variant
     }
     if (excess.all < PROMISING * first.all && variant->n_edits > 1)
         excess = reconsider(r, variant, excess);
+    r->n_left_all -= given - r->n_left;
     r->kind = PLENS__ENTRIES;
     r->only = -1;
     return excess;

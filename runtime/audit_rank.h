@@ -32,6 +32,7 @@ typedef struct plens__ranking {
     double *rest; /* [n, d_model] what the variant fitted last leaves of the departure */
     double *attn_unit, *mlp_unit; /* [n, d_model] the norms' outputs before their weight */
     double *q_unit, *k_unit;      /* [n, n_heads or n_kv_heads, head_dim] the same of the heads' */
+    double *backs;                /* [1 + PLENS__N_PROBES, n, d_model] scratch of exchanges */
     double *jacobian;             /* [PLENS__EDITS, n, d_model] scratch of a fit */
     double *rows;                 /* [n_threads, 1 + PLENS__N_PROBES, widest] */
     size_t row_width;
@@ -55,6 +56,18 @@ void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const d
 /* The best entries to r->best[0 .. PLENS__N_BEST) by their estimates; row SIZE_MAX ends them. */
 void plens__rank(plens__ranking *r);
 
+/* A ranking of something else: judge, between begin and end, keeps what ranks high. sums[0] is
+ * <r, J>, the others, `stride` apart, <s, J>. */
+void plens__rank_begin(plens__ranking *r);
+void plens__rank_judge(plens__ranking *r, int thread, const double *sums, size_t stride, size_t row,
+                       size_t column);
+void plens__rank_end(plens__ranking *r);
+
+/* What a matrix multiplies in the model's own block [n, n_in]; and element `row` of the product at
+ * position t: the output without the bias. */
+const double *plens__input_of(const plens__case *c, plens__slot slot);
+double plens__output_of(const plens__case *c, plens__slot slot, size_t t, size_t row);
+
 /* Exact alignments with the departure of the sweep, that of `variant`, in place of the estimates;
  * of so many at most. */
 void plens__rank_exactly(plens__ranking *r, const plens__variant *variant, size_t at_most);
@@ -68,6 +81,9 @@ void plens__add_edit(plens__variant *variant, const plens__candidate *found, dou
 /* Fits the values of the variant's edits, all of one slot, to the departure; what they do not
  * explain becomes r->rest (audit_fit.c). */
 plens__excess plens__fit_edits(plens__ranking *r, plens__variant *variant);
+
+/* Tries exchanges of two rows or columns of a matrix (audit_exchange.c). */
+int plens__fit_exchange(plens__ranking *r, plens__finding *finding);
 
 /* Fits several changes of one kind in one matrix or vector (audit_pursuit.c). */
 void plens__fit_several(plens__ranking *r, plens__finding *finding);
