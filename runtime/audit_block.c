@@ -223,8 +223,8 @@ static void apply(const plens__step *s, plens__slot slot, const double *x, doubl
     if (variant->transposed[slot])
         plens__reference_multiply_back(s->reference, &turned, x, s->reference->n, y);
     else
-        plens__reference_multiply(s->reference, &used->matrix, s->arithmetic, x, s->reference->n,
-                                  y);
+        plens__reference_multiply_kept(s->reference, &used->matrix, variant->kept[slot],
+                                       s->arithmetic, x, s->reference->n, y);
     if (f.bias != NULL || variant->n_edits > 0 || variant->factor[slot] != 1 ||
         variant->transposed[slot] || variant->shift[slot] != 0 ||
         variant->exchange.a != variant->exchange.b)

@@ -103,6 +103,18 @@ typedef enum plens__kv_map {
     PLENS__KV_FIRST   /* 0 */
 } plens__kv_map;
 
+/* In what a matrix of the checkpoint is kept by the engine. */
+typedef enum plens__keeping {
+    PLENS__KEPT_AS_IS,
+    PLENS__KEPT_IN_8_BITS,       /* -127 to 127, one scale for the matrix */
+    PLENS__KEPT_IN_8_BITS_A_ROW, /* one for each row */
+    PLENS__KEPT_IN_8_BITS_OF_32, /* one for 32 columns of a row, in f16 */
+    PLENS__KEPT_IN_HALF,
+    PLENS__KEPT_IN_BFLOAT,
+    PLENS__KEPT_CUT_TO_BFLOAT, /* not rounded: the lower 16 bits left out */
+    PLENS__N_KEEPINGS
+} plens__keeping;
+
 /* Adds value to W[row, column], or to element `row` of a vector; with column = PLENS__WHOLE_ROW
  * adds value times the row to it, with row = PLENS__WHOLE_COLUMN value times the column. */
 typedef struct plens__edit {
@@ -168,6 +180,7 @@ typedef struct plens__variant {
     int transposed[PLENS__N_LINEAR];
     int shift[PLENS__N_LINEAR]; /* row i of the matrix is row i - this, in a circle */
     plens__exchange exchange;
+    plens__keeping kept[PLENS__N_LINEAR];
     double bias[PLENS__N_LINEAR]; /* factors of the biases: 1 */
     size_t n_edits;
     plens__edit edits[PLENS__EDITS];
@@ -218,7 +231,11 @@ void plens__reference_norm(const plens__reference *reference, plens__norm_kind k
                            const float *weight, const float *other, double eps,
                            const plens__arithmetic *arithmetic, const double *x, double *to);
 
-/* y [n, n_out] = x W^T, W as in the file; in `arithmetic`. */
+/* y [n, n_out] = x W^T, W as in the file, but kept in some format; in `arithmetic`. */
+void plens__reference_multiply_kept(const plens__reference *reference, const plens__matrix *matrix,
+                                    plens__keeping kept, const plens__arithmetic *arithmetic,
+                                    const double *x, size_t n, double *y);
+/* The same with W as in the file. */
 void plens__reference_multiply(const plens__reference *reference, const plens__matrix *matrix,
                                const plens__arithmetic *arithmetic, const double *x, size_t n,
                                double *y);
