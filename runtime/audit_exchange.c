@@ -10,8 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EFFORT  1e11 /* multiply-adds that the pairs of one matrix are worth */
-#define N_PAIRS 48   /* that are tried */
+#define EFFORT       1e11 /* multiply-adds that the pairs of one matrix are worth */
+#define LEAST_TRIED  48   /* pairs that are tried */
+#define TRIED_EFFORT 1e10 /* multiply-adds of more, until one explains the departure */
 
 typedef struct pairs {
     plens__ranking *r;
@@ -91,9 +92,12 @@ static void rank_pairs(plens__ranking *r, int is_column) {
 
 int plens__fit_exchange(plens__ranking *r, plens__finding *finding) {
     plens__suspect suspect;
+    double affordable = TRIED_EFFORT / plens__case_effort(r->c);
     for (int is_column = 0; is_column <= 1; is_column++) {
         rank_pairs(r, is_column);
-        for (size_t i = 0; i < N_PAIRS && r->best[i].row != SIZE_MAX; i++) {
+        for (size_t i = 0; i < PLENS__N_BEST && r->best[i].row != SIZE_MAX; i++) {
+            if (i >= LEAST_TRIED && (finding->explained || (double)i > affordable))
+                break;
             const plens__candidate *pair = &r->best[i];
             suspect.variant = r->c->model;
             suspect.variant.exchange =

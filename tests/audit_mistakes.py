@@ -262,7 +262,7 @@ def kv_int8(model, layer, rng):
            softmax(q @ eight(k).mT * model.model.layers[layer - 1].self_attn.scaling + m) @ eight(v))
 
 
-@mistake("attention", "between positions")
+@mistake("attention", "cap of the scores")
 def softcap_scores(model, layer, rng):
     scores(model, layer, lambda s, m, v, q, k: softmax(5 * torch.tanh(s / 5) + m) @ v)
 

@@ -296,7 +296,7 @@ def softmax_missing(model, layer, rng):
            (s * (m == 0)) / (m == 0).sum(-1, keepdim=True) @ v)
 
 
-@mistake("attention", "ALiBi|between positions")
+@mistake("attention", "ALiBi")
 def alibi(model, layer, rng):
     def change(s, m, v, q, k):
         n, h = s.shape[-1], s.shape[1]
@@ -523,12 +523,15 @@ def neurons_permuted(model, layer, rng):
     p.weight.data = p.weight.data[torch.from_numpy(rng.permutation(p.weight.shape[0]))]
 
 
-@mistake("MLP", "interleav|fused|gate")
+@mistake("MLP", "fused, then split at every second row")
 def gate_up_interleaved(model, layer, rng):
     """A fused matrix split at every second row in place of in halves."""
     m = block(model, layer).mlp
-    both = torch.cat((m.gate_proj.weight.data, m.up_proj.weight.data))
-    m.gate_proj.weight.data, m.up_proj.weight.data = both[0::2].clone(), both[1::2].clone()
+    for name in ("weight", "bias"):
+        gate, up = getattr(m.gate_proj, name), getattr(m.up_proj, name)
+        if gate is not None:
+            both = torch.cat((gate.data, up.data))
+            gate.data, up.data = both[0::2].clone(), both[1::2].clone()
 
 
 @mistake("MLP", "the block's input")
