@@ -157,6 +157,13 @@ static void add_exchange(const plens__exchange *e, const plens__matrix *matrix, 
                 (x[e->a] - x[e->b]);
 }
 
+static void add_line(const plens__line *line, size_t t, const double *x, size_t n_out, double *y) {
+    if (!line->is_column)
+        y[line->index] += line->added[t];
+    for (size_t o = 0; o < n_out && line->is_column; o++)
+        y[o] += line->added[o] * x[line->index];
+}
+
 /* y [n] one place up or down, in a circle. */
 static void shift_circle(int by, double *y, size_t n) {
     double first = y[0], last = y[n - 1];
@@ -187,6 +194,8 @@ static void finish_task(void *arg, size_t item, int thread) {
         if (variant->edits[e].slot == f->slot)
             add_edit(&variant->edits[e], f->matrix, f->x + item * f->n_in, y);
     }
+    if (variant->line.added != NULL && variant->line.slot == f->slot)
+        add_line(&variant->line, item, f->x + item * f->n_in, f->n_out, y);
     if (variant->exchange.a != variant->exchange.b && variant->exchange.slot == f->slot)
         add_exchange(&variant->exchange, f->matrix, f->x + item * f->n_in, y);
     if (variant->shift[f->slot] != 0)
@@ -227,7 +236,7 @@ static void apply(const plens__step *s, plens__slot slot, const double *x, doubl
                                        s->arithmetic, x, s->reference->n, y);
     if (f.bias != NULL || variant->n_edits > 0 || variant->factor[slot] != 1 ||
         variant->transposed[slot] || variant->shift[slot] != 0 ||
-        variant->exchange.a != variant->exchange.b)
+        variant->exchange.a != variant->exchange.b || variant->line.added != NULL)
         plens__parallel(s->reference->engine, s->reference->n, finish_task, &f);
 }
 

@@ -135,6 +135,15 @@ typedef struct plens__exchange {
     size_t a, b;
 } plens__exchange;
 
+/* Adds to a matrix: to row `index` what makes its output at position t greater by added[t]; to
+ * column `index` added[o] in row o. added NULL: nothing. */
+typedef struct plens__line {
+    plens__slot slot;
+    int is_column;
+    size_t index;
+    const double *added; /* [n], or [n_out] */
+} plens__line;
+
 typedef struct plens__variant {
     plens__config config; /* rope's parameters are read from here */
     double attn_eps, mlp_eps, qk_eps;
@@ -181,6 +190,7 @@ typedef struct plens__variant {
     int shift[PLENS__N_LINEAR]; /* row i of the matrix is row i - this, in a circle */
     plens__exchange exchange;
     plens__keeping kept[PLENS__N_LINEAR];
+    plens__line line;
     double bias[PLENS__N_LINEAR]; /* factors of the biases: 1 */
     size_t n_edits;
     plens__edit edits[PLENS__EDITS];

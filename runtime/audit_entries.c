@@ -52,7 +52,7 @@ static int fit_single(plens__ranking *r, plens__finding *finding) {
 /* A row or column left out, doubled, of the wrong sign or scale; a row of gate_proj that is left
  * out is one of up_proj and a column of down_proj: all are named. The sweeps are those of the
  * departure. */
-static int fit_line(plens__ranking *r, plens__finding *finding) {
+static int fit_scaled_line(plens__ranking *r, plens__finding *finding) {
     plens__case *c = r->c;
     char text[160];
     int found = 0;
@@ -65,17 +65,9 @@ static int fit_line(plens__ranking *r, plens__finding *finding) {
             plens__excess after = plens__fit_edits(r, &variant);
             if (after.worst > 1)
                 continue;
-            const char *part = plens__slot_part(variant.edits[0].slot);
-            if (!found || after.all < finding->after.all)
-                finding->after = after;
-            if (!found)
-                finding->text[0] = '\0';
-            else
-                plens__append(finding->text, sizeof finding->text, "; or ");
-            finding->part = !found || strcmp(part, finding->part) == 0 ? part : "attention or MLP";
-            finding->explained = found = 1;
             plens__tell_edit(c, &variant.edits[0], text, sizeof text);
-            plens__append(finding->text, sizeof finding->text, "%s", text);
+            plens__name_too(finding, !found, plens__slot_part(variant.edits[0].slot), text, after);
+            found = 1;
         }
     }
     r->kind = PLENS__ENTRIES;
@@ -91,9 +83,11 @@ plens_status plens__fit_entries(plens__case *c, plens__finding *finding, plens_e
     plens__rank_sweep(&r, NULL, c->base_departure);
     plens__rank(&r);
     plens__rank_exactly(&r, &c->model, PLENS__N_BEST);
-    if (r.best[0].row != SIZE_MAX && !fit_single(&r, finding) && !fit_line(&r, finding) &&
+    if (r.best[0].row != SIZE_MAX && !fit_single(&r, finding) && !fit_scaled_line(&r, finding) &&
         !plens__fit_exchange(&r, finding))
         plens__fit_several(&r, finding);
+    if (!finding->explained)
+        status = plens__fit_line(&r, finding, error);
     plens__free(&c->reference.engine->allocator, base);
-    return PLENS_OK;
+    return status;
 }

@@ -63,7 +63,9 @@ static void seed_task(void *arg, size_t item, int thread) {
     }
 }
 
-void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const double *departure) {
+/* Sweeps 0 to `last`. */
+static void sweep(plens__ranking *r, const plens__variant *variant, const double *departure,
+                  int last) {
     plens__case *c = r->c;
     r->departure = departure;
     r->trace = &c->base;
@@ -71,11 +73,20 @@ void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const d
         plens__case_output(c, variant, 0);
         r->trace = &c->trial;
     }
-    for (r->probe = 0; r->probe <= PLENS__N_PROBES; r->probe++) {
+    for (r->probe = 0; r->probe <= last; r->probe++) {
         plens__guarded(seed_task, r);
         plens__block_backward(&c->reference, &c->model, c->x, r->trace, r->seed,
                               &r->adjoints[r->probe]);
     }
+}
+
+void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const double *departure) {
+    sweep(r, variant, departure, PLENS__N_PROBES);
+}
+
+void plens__rank_sweep_once(plens__ranking *r, const plens__variant *variant,
+                            const double *departure) {
+    sweep(r, variant, departure, 0);
 }
 
 /* ---- ranking ---- */

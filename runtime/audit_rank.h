@@ -53,6 +53,10 @@ plens_status plens__rank_open(plens__ranking *r, plens__case *c, char **base, pl
 /* The sweeps back from a departure [n, d_model], that of `variant`; NULL: the model's own. */
 void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const double *departure);
 
+/* The same without the random signs, whose adjoints stay as they are. */
+void plens__rank_sweep_once(plens__ranking *r, const plens__variant *variant,
+                            const double *departure);
+
 /* The best entries to r->best[0 .. PLENS__N_BEST) by their estimates; row SIZE_MAX ends them. */
 void plens__rank(plens__ranking *r);
 
@@ -88,6 +92,10 @@ int plens__fit_exchange(plens__ranking *r, plens__finding *finding);
 /* Fits several changes of one kind in one matrix or vector (audit_pursuit.c). */
 void plens__fit_several(plens__ranking *r, plens__finding *finding);
 
+/* Fits whole rows and columns, whatever is wrong in them (audit_line.c). MEMORY if there is none.
+ */
+plens_status plens__fit_line(plens__ranking *r, plens__finding *finding, plens_error *error);
+
 /* 1 if an entry of the same row of the same matrix comes before the i-th. */
 int plens__row_seen(const plens__candidate *best, size_t i);
 
@@ -99,6 +107,11 @@ void plens__tell_edit(const plens__case *c, const plens__edit *edit, char *text,
  * smallest change stands for them. */
 void plens__tell_choice(const plens__case *c, const plens__edit *edits, size_t n,
                         plens__finding *finding);
+
+/* A change that explains the departure: it becomes the finding, or where it is not the `first` of
+ * its kind it is named beside the others. */
+void plens__name_too(plens__finding *finding, int first, const char *part, const char *text,
+                     plens__excess after);
 
 /* The variant's edits together. */
 void plens__tell_several(const plens__case *c, const plens__variant *variant,

@@ -77,6 +77,17 @@ void plens__tell_choice(const plens__case *c, const plens__edit *edits, size_t n
                  first);
 }
 
+void plens__name_too(plens__finding *finding, int first, const char *part, const char *text,
+                     plens__excess after) {
+    if (first || after.all < finding->after.all)
+        finding->after = after;
+    if (first)
+        finding->text[0] = '\0';
+    finding->part = first || strcmp(part, finding->part) == 0 ? part : "attention or MLP";
+    finding->explained = 1;
+    plens__append(finding->text, sizeof finding->text, "%s%s", first ? "" : "; or ", text);
+}
+
 /* A row that makes an element which a column alone reads: what happens to the one may have happened
  * to the other, and to gate_proj's row where the element is 0. */
 static void tell_mirror(const plens__case *c, const plens__edit *edit, plens__finding *finding) {

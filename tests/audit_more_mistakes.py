@@ -461,6 +461,19 @@ def block_zero(p, rng):
     w[i:i + 4, j:j + 4] = 0
 
 
+def row_wrong(p, rng):
+    """A row of other numbers."""
+    w = p.weight.data
+    i = int(rng.integers(0, w.shape[0]))
+    w[i] = torch.from_numpy(rng.standard_normal(w.shape[1])).to(w.dtype) * w.float().pow(2).mean().sqrt()
+
+
+def column_wrong(p, rng):
+    w = p.weight.data
+    i = int(rng.integers(0, w.shape[1]))
+    w[:, i] = torch.from_numpy(rng.standard_normal(w.shape[0])).to(w.dtype) * w.float().pow(2).mean().sqrt()
+
+
 def negative(p, rng):
     p.weight.data.neg_()
 
@@ -479,6 +492,8 @@ for_each("five_entries", MATRICES, ["{}_proj"], five_entries)
 for_each("sign", MATRICES, ["{}_proj"], sign)
 for_each("half_entry", MATRICES, ["{}_proj"], half_entry)
 for_each("block_zero", MATRICES, ["{}_proj"], block_zero)
+for_each("row_wrong", MATRICES, ["{}_proj"], row_wrong)
+for_each("column_wrong", MATRICES, ["{}_proj"], column_wrong)
 for_each("negative", MATRICES, ["is negated"], negative)
 
 
