@@ -10,13 +10,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EFFORT  5e10 /* multiply-adds of all runs */
-#define N_LINES 5    /* rows that are fitted, and as many columns */
-#define ROUNDS  8    /* of Gauss-Newton */
-#define STEPS   40   /* of conjugate gradients in each */
-#define WELL                                                                                       \
-    0.3 /* the first round leaves less than this of the departure, or the line is wrong            \
-         */
+#define EFFORT   5e10  /* multiply-adds of all runs */
+#define N_LINES  5     /* rows that are fitted, and as many columns */
+#define ROUNDS   12    /* of Gauss-Newton */
+#define ENOUGH   1e-10 /* of the squared gradient: the step is then solved well enough */
+#define STEPS    40    /* of conjugate gradients in each */
+#define HALVINGS 4     /* of a step that leads too far */
+#define GAINED   0.9   /* a round that leaves more than this of the departure is the last */
 
 typedef struct fit {
     plens__ranking *r;
@@ -26,7 +26,7 @@ typedef struct fit {
     double *z, *step, *moved, *direction, *gradient, *scale; /* [m] */
     double *tangent;                                         /* [n, d_model] J direction */
     double *left;                                            /* [n, d_model] r - J step */
-    double rho, length, turn, n_runs;
+    double rho, length, turn, share, n_runs;
 } fit;
 
 /* The number of a line's unknowns. */
@@ -168,7 +168,7 @@ static void solve(fit *s) {
     s->rho = 0;
     turn(s);
     double first = s->rho;
-    for (int i = 0; i < STEPS && s->rho > 1e-14 * first && !c->stopped; i++) {
+    for (int i = 0; i < STEPS && s->rho > ENOUGH * first && !c->stopped; i++) {
         plens__variant near = s->variant;
         near.line.added = s->moved;
         plens__guarded(move_task, s);
@@ -198,10 +198,29 @@ static void add_task(void *arg, size_t item, int thread) {
     (void)item;
     (void)thread;
     for (size_t i = 0; i < s->m; i++)
-        s->z[i] += s->step[i];
+        s->moved[i] = s->z[i] + s->share * s->step[i];
 }
 
-/* Fits the line s->line; the sweeps are those of the departure. */
+/* One step from z, or as much of it as helps; c->departure is then that of the new z. */
+static plens__excess improve(fit *s, plens__excess excess) {
+    plens__case *c = s->r->c;
+    solve(s);
+    s->share = 1;
+    for (int halvings = 0; halvings <= HALVINGS; halvings++, s->share /= 2) {
+        plens__variant moved = s->variant;
+        plens__guarded(add_task, s);
+        moved.line.added = s->moved;
+        plens__excess after = plens__case_measure(c, &moved, plens__slot_is_mlp(s->line.slot));
+        s->n_runs++;
+        if (!(after.all < excess.all))
+            continue;
+        memcpy(s->z, s->moved, s->m * sizeof *s->z);
+        return after;
+    }
+    return excess;
+}
+
+/* Fits the line s->line. */
 static plens__excess fit_line(fit *s) {
     plens__case *c = s->r->c;
     int mlp_only = plens__slot_is_mlp(s->line.slot);
@@ -210,14 +229,13 @@ static plens__excess fit_line(fit *s) {
     s->variant.line = s->line;
     s->variant.line.added = s->z;
     plens__guarded(scale_task, s);
-    plens__excess before = plens__case_measure(c, &s->variant, mlp_only), excess = before;
-    for (int i = 0; i < ROUNDS && excess.worst > 1; i++) {
-        solve(s);
-        plens__guarded(add_task, s);
-        plens__excess after = plens__case_measure(c, &s->variant, mlp_only);
-        if (!(after.all < 0.9 * excess.all) || (i == 0 && after.all > WELL * before.all))
-            break;
+    plens__excess excess = plens__case_measure(c, &s->variant, mlp_only);
+    for (int i = 0; i < ROUNDS && excess.worst > 1 && !c->stopped; i++) {
+        plens__excess after = improve(s, excess);
+        int gained = after.all < GAINED * excess.all;
         excess = after;
+        if (!gained)
+            break;
     }
     return plens__case_try(c, &s->variant, mlp_only);
 }

@@ -24,6 +24,7 @@ typedef struct start {
 #define N_OTHER_ROWS 10
 #define EFFORT       2e8 /* multiply-adds of a block, times changes that are tried in all */
 #define LEAST_TRIED  16
+#define MOST_TRIED   400
 #define WIDTH        12 /* changes that are tried beside the first */
 #define N_TRIED      60 /* changes that are tried from one start: a right one leads to few */
 
@@ -185,7 +186,9 @@ void plens__fit_several(plens__ranking *r, plens__finding *finding) {
     start starts[N_STARTS];
     size_t n = find_starts(r, starts), best = n;
     double tried = EFFORT / plens__case_effort(c);
-    r->n_left_all = tried < LEAST_TRIED ? LEAST_TRIED : tried < 1e4 ? (size_t)tried : 10000;
+    r->n_left_all = tried < LEAST_TRIED  ? LEAST_TRIED
+                    : tried < MOST_TRIED ? (size_t)tried
+                                         : MOST_TRIED;
     for (size_t i = 0; i < n && !finding->explained && !c->stopped; i++) {
         if (try_start(r, &starts[i], finding))
             best = i;
