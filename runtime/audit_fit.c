@@ -7,9 +7,10 @@
 #include <math.h>
 #include <string.h>
 
-#define STEPS    12
-#define HALVINGS 4
-#define ENOUGH   0.999 /* a step that leaves more than this of the departure is the last */
+#define STEPS     12
+#define FEW_STEPS 3
+#define HALVINGS  4
+#define ENOUGH    0.999 /* a step that leaves more than this of the departure is the last */
 
 typedef struct normal {
     const plens__noise *noise;
@@ -147,6 +148,16 @@ static int drop_idle(plens__ranking *r, plens__variant *variant) {
     }
     variant->n_edits = kept;
     return kept < n;
+}
+
+plens__excess plens__fit_roughly(plens__ranking *r, plens__variant *variant) {
+    plens__case *c = r->c;
+    int mlp_only = plens__slot_is_mlp(variant->edits[0].slot);
+    plens__excess excess = plens__case_measure(c, variant, mlp_only);
+    memcpy(r->rest, c->departure, c->noise.n * c->noise.d * sizeof(double));
+    for (int i = 0; i < FEW_STEPS && improve(r, variant, &excess); i++)
+        continue;
+    return excess;
 }
 
 plens__excess plens__fit_edits(plens__ranking *r, plens__variant *variant) {

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #define EFFORT   5e10  /* multiply-adds of all runs */
+#define FEW_RUNS 100   /* fit no line */
 #define N_LINES  5     /* rows that are fitted, and as many columns */
 #define ROUNDS   12    /* of Gauss-Newton */
 #define ENOUGH   1e-10 /* of the squared gradient: the step is then solved well enough */
@@ -26,7 +27,9 @@ typedef struct fit {
     double *z, *step, *moved, *direction, *gradient, *scale; /* [m] */
     double *tangent;                                         /* [n, d_model] J direction */
     double *left;                                            /* [n, d_model] r - J step */
-    double rho, length, turn, share, n_runs;
+    double rho, turn;     /* of conjugate gradients: |gradient|^2, how it has changed */
+    double length, share; /* of the direction for a derivative, of the step taken */
+    double n_runs;        /* of the block so far */
 } fit;
 
 /* The number of a line's unknowns. */
@@ -264,6 +267,8 @@ plens_status plens__fit_line(plens__ranking *r, plens__finding *finding, plens_e
     fit s = {.r = r};
     char text[160];
     int found = 0;
+    if (FEW_RUNS * plens__case_effort(c) > EFFORT)
+        return PLENS_OK;
     carve(&s, &carver);
     char *base = carver.overflow ? NULL : plens__alloc(allocator, carver.used);
     if (base == NULL)

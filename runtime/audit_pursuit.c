@@ -24,7 +24,7 @@ typedef struct start {
 #define N_OTHER_ROWS 10
 #define EFFORT       2e8 /* multiply-adds of a block, times changes that are tried in all */
 #define LEAST_TRIED  16
-#define MOST_TRIED   400
+#define MOST_TRIED   1200
 #define WIDTH        12 /* changes that are tried beside the first */
 #define N_TRIED      60 /* changes that are tried from one start: a right one leads to few */
 
@@ -88,7 +88,7 @@ static plens__excess add_best(plens__ranking *r, plens__variant *variant) {
         if (is_crowded(c, variant, &r->best[i]))
             continue;
         plens__add_edit(&more, &r->best[i], 0);
-        plens__excess after = plens__fit_edits(r, &more);
+        plens__excess after = plens__fit_roughly(r, &more);
         tried++;
         if (!(after.all < least.all))
             continue;
@@ -97,7 +97,7 @@ static plens__excess add_best(plens__ranking *r, plens__variant *variant) {
     }
     r->n_left = r->n_left > tried ? r->n_left - tried : 0;
     *variant = chosen;
-    return plens__fit_edits(r, variant); /* again: r->rest is the last one's */
+    return plens__fit_edits(r, variant);
 }
 
 /* Takes each change back in turn and adds the best in its place, while that helps: a first choice

@@ -86,6 +86,9 @@ void plens__add_edit(plens__variant *variant, const plens__candidate *found, dou
  * explain becomes r->rest (audit_fit.c). */
 plens__excess plens__fit_edits(plens__ranking *r, plens__variant *variant);
 
+/* The same in few steps, to tell which change is the best to add; r->rest is then of no use. */
+plens__excess plens__fit_roughly(plens__ranking *r, plens__variant *variant);
+
 /* Tries exchanges of two rows or columns of a matrix (audit_exchange.c). */
 int plens__fit_exchange(plens__ranking *r, plens__finding *finding);
 
