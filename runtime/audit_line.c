@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define EFFORT   5e10  /* multiply-adds of all runs */
+#define EFFORT   2e10  /* multiply-adds of all runs */
 #define FEW_RUNS 100   /* fit no line */
 #define N_LINES  5     /* rows that are fitted, and as many columns */
 #define ROUNDS   12    /* of Gauss-Newton */
