@@ -53,8 +53,10 @@ static double gradient_of(const plens__ranking *r, const plens__line *line, size
 
 static double diagonal_of(const plens__ranking *r, const plens__line *line, size_t i) {
     double square = 0;
-    for (size_t p = 1; p <= PLENS__N_PROBES; p++)
-        square += pow(gradient_of(r, line, p, i), 2) / PLENS__N_PROBES;
+    for (size_t p = 1; p <= PLENS__N_PROBES; p++) {
+        double gradient = gradient_of(r, line, p, i);
+        square += gradient * gradient / PLENS__N_PROBES;
+    }
     return square;
 }
 
@@ -98,8 +100,8 @@ static void choose_task(void *arg, size_t item, int thread) {
     for (; line.index < n_lines; line.index++) {
         double score = 0;
         for (size_t i = 0; i < m; i++) {
-            double square = diagonal_of(s->r, &line, i);
-            score += square > 0 ? pow(gradient_of(s->r, &line, 0, i), 2) / square : 0;
+            double square = diagonal_of(s->r, &line, i), gradient = gradient_of(s->r, &line, 0, i);
+            score += square > 0 ? gradient * gradient / square : 0;
         }
         keep(s, &line, score);
     }

@@ -175,7 +175,8 @@ static void keep_row(const product *p, double *row, size_t n) {
     }
     for (size_t i = 0; i < n && p->kept == PLENS__KEPT_CUT_TO_BFLOAT; i++) {
         double unit = plens__unit(PLENS__BFLOAT, row[i]);
-        row[i] = row[i] < 0 ? ceil(row[i] / unit) * unit : floor(row[i] / unit) * unit;
+        double cut = floor(fabs(row[i]) / unit) * unit;
+        row[i] = row[i] < 0 ? -cut : cut;
     }
     for (size_t i = 0;
          i < n && (p->kept == PLENS__KEPT_IN_HALF || p->kept == PLENS__KEPT_IN_BFLOAT); i++)

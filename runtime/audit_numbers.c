@@ -174,7 +174,8 @@ double plens__significance(plens__case *c) {
         memcpy(c->trial_output, plens__case_output(c, &moved, mlp_only), bytes);
         for (uint64_t seed = 1; seed <= IMITATED; seed++) {
             plens__case_imitate(c, seed);
-            square += pow(slope_of(c, c->trial_output, h, c->departure).significance, 2);
+            double along = slope_of(c, c->trial_output, h, c->departure).significance;
+            square += along * along;
         }
         double limit = plens__noise_limit(1) * sqrt(square / IMITATED) + 1e-300;
         most = slope.significance / limit > most ? slope.significance / limit : most;
