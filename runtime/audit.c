@@ -1,12 +1,52 @@
 /* The audit: every step by itself. */
 #include "runtime/fp.h"
 
-#include "runtime/audit.h"
+#include "runtime/audit_logits.h"
 #include "runtime/work.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+
+/* ---- distances ---- */
+
+typedef struct measure {
+    plens_audit_row *row;
+    const double *departure, *made;
+    const plens__noise *noise;
+    size_t n, d;
+} measure;
+
+static void measure_task(void *arg, size_t item, int thread) {
+    const measure *m = arg;
+    double all = 0, size = 0, rounding = 0;
+    (void)item;
+    (void)thread;
+    for (size_t t = 0; t < m->n; t++) {
+        double square = 0, own = 0;
+        for (size_t j = 0; j < m->d; j++) {
+            double unit = m->noise->position[t] * m->noise->column[j];
+            square += m->departure[t * m->d + j] * m->departure[t * m->d + j];
+            own += m->made[t * m->d + j] * m->made[t * m->d + j];
+            rounding += unit * unit;
+        }
+        double distance = square == 0 ? 0 : sqrt(square) / sqrt(own);
+        if (t == 0 || distance > m->row->worst) {
+            m->row->worst = distance;
+            m->row->worst_position = t;
+        }
+        all += square;
+        size += own;
+    }
+    m->row->distance = all == 0 ? 0 : sqrt(all) / sqrt(size);
+    m->row->rounding = rounding == 0 ? 0 : sqrt(rounding) / sqrt(size);
+}
+
+void plens__row_measure(plens_audit_row *row, const double *departure, const double *made,
+                        const plens__noise *noise, size_t n, size_t d) {
+    measure m = {row, departure, made, noise, n, d};
+    plens__guarded(measure_task, &m);
+}
 
 /* ---- one block ---- */
 
@@ -164,10 +204,10 @@ static void carve(plens__audit *a, plens__carver *carver) {
     a->rows = plens__carve(carver, n_layers + 2, sizeof *a->rows);
     a->excess = plens__carve(carver, n_layers, PLENS__MAKINGS * sizeof *a->excess);
     a->rounding = plens__carve(carver, n_layers, PLENS__MAKINGS * sizeof *a->rounding);
-    a->logits_found = plens__carve(carver, n, tile);
+    a->logits_departure = plens__carve(carver, n, tile);
     a->logits_made = plens__carve(carver, n, tile);
     a->logits_noise = plens__carve(carver, n, tile);
-    a->logits_squares = plens__carve(carver, n, 5 * sizeof(double));
+    a->logits_sums_at = plens__carve(carver, n, PLENS__LOGITS_SUMS_AT * sizeof(double));
     a->alike = plens__carve(carver, n, 2 * sizeof(double));
     a->logits_scale.n = n;
     a->logits_scale.position = plens__carve(carver, n, sizeof(double));

@@ -27,8 +27,8 @@ typedef struct plens__audit {
     plens_audit_row *rows;        /* [n_layers + 2] */
     plens__excess *excess;        /* [n_layers, PLENS__MAKINGS] */
     double *rounding;             /* [n_layers, PLENS__MAKINGS] */
-    double *logits_found, *logits_made, *logits_noise; /* [n, PLENS__TILE_IDS] */
-    double *logits_squares;                            /* [5, n] */
+    double *logits_departure, *logits_made, *logits_noise; /* [n, PLENS__TILE_IDS] */
+    double *logits_sums_at;                                /* [PLENS__LOGITS_SUMS_AT, n] */
     plens__noise logits_scale;
     double *alike; /* [2, n] */
 } plens__audit;
@@ -61,7 +61,7 @@ int plens__as_float(const plens__audit *a); /* 1: the values fill float32 */
 plens_status plens__conclude(plens__audit *a, size_t n_rows, plens_audit_result *result,
                              plens_error *error);
 
-/* ---- the ends (audit_ends.c, audit_logits.c) ---- */
+/* ---- the ends (audit_embedding.c, audit_logits.c, audit_final_norm.c) ---- */
 
 /* The format in which states are kept, or were stored. */
 plens__format plens__format_of(const plens__arithmetic *arithmetic);
@@ -77,36 +77,16 @@ plens_status plens__audit_logits(plens__audit *a, plens_audit_row *row, plens_er
 plens_status plens__explain_logits(plens__audit *a, plens__finding *finding, int *at_norm,
                                    plens_error *error);
 
-/* One way of making logits from the last state. */
-typedef struct plens__logits_way {
-    plens__norm_kind kind;
-    const float *weight; /* of the norm; NULL: the model's */
-    double eps;
-    int norms;  /* how often the final norm is applied to the state */
-    int shift;  /* the row of id i is taken for id i + shift */
-    int tied;   /* the embedding's rows are used for an untied unembedding */
-    int later;  /* position t has the logits of position t + this, in a circle: -1, 0, 1 */
-    double cap; /* cap * tanh(logits / cap); 0: none */
-} plens__logits_way;
-
-/* Tries a way; if it agrees with the logits, the text is the finding. */
-plens_status plens__try_logits(plens__audit *a, const plens__logits_way *way, const char *text,
-                               plens__finding *finding, plens_error *error);
-/* Rows [first, first + n) of the way's matrix. */
-plens_status plens__read_unembed(plens__audit *a, const plens__logits_way *way, size_t first,
-                                 size_t n, plens__matrix *tile, plens_error *error);
-
-/* Logits by `way` (which says what the model does) from a raw state: is it the final norm's epsilon
- * or its weight? made: the normed state, exact; alike [n] and sizes [n]: for each position
- * <found, made> and <made, made> of the logits. (audit_final_norm.c) */
-plens_status plens__explain_norm_by_logits(plens__audit *a, const plens__logits_way *way,
-                                           const double *alike, const double *sizes,
-                                           plens__finding *finding, plens_error *error);
-
 /* The epsilon with which position t of states x [n, d] is normed if its norm is `factor` times what
  * it is with the model's; of the position that tells it best: factors [n] = alike / sizes. */
 double plens__epsilon_of(const plens__case *c, const double *x, const double *alike,
                          const double *sizes);
+
+/* The i-th mistake that engines make with the final norm: its kind, its epsilon, and what it is, as
+ * of "it"; 0 if there is none. */
+int plens__norm_mistake(size_t i, double model_eps, plens__norm_kind *kind, double *eps,
+                        char *text);
+#define PLENS__NORM_MISTAKE_TEXT 96
 
 /* Block L and the final norm as one step, begun in a->c: what mistake of the norm would explain
  * it. */

@@ -175,9 +175,17 @@ void plens__visible(const plens__variant *variant, size_t n, size_t position, si
         *first = *end - 1;
 }
 
+/* ALiBi [Press, Smith & Lewis 2022]; the distance's part that is the query's own is left out: the
+ * softmax takes it out. */
+static double alibi_slope(const plens__step *s, size_t head) {
+    static const double ln2 = 0.693147180559945309417;
+    double share = (double)(head + 1) / (double)s->reference->config->n_heads;
+    return s->variant->alibi ? plens__exp(-8 * ln2 * share) : 0;
+}
+
 /* The pattern of one query over positions [first, end) to p [end - first]. */
 static void softmax_scores(const plens__step *s, const double *q, const double *k, size_t stride,
-                           size_t first, size_t end, size_t at, double *p) {
+                           size_t first, size_t end, double slope, size_t at, double *p) {
     size_t head_dim = s->reference->config->head_dim, n = end - first;
     double max = -(double)INFINITY, sum = 0;
     for (size_t j = 0; j < n; j++) {
@@ -189,6 +197,7 @@ static void softmax_scores(const plens__step *s, const double *q, const double *
         if (s->variant->score_cap > 0) /* tanh(x) = 1 - 2 / (e^(2x) + 1) */
             p[j] = s->variant->score_cap *
                    (1 - 2 / (plens__exp(2 * p[j] / s->variant->score_cap) + 1));
+        p[j] += slope * (double)(first + j);
         max = p[j] > max ? p[j] : max;
     }
     for (size_t j = 0; j < n; j++)
@@ -217,7 +226,7 @@ static void attend_task(void *arg, size_t item, int thread) {
         softmax_scores(s, s->trace->q_rotated + t * width + query * head_dim,
                        s->trace->k_rotated + key * head_dim, stride,
                        s->variant->mask_late ? 0 : first, s->variant->mask_late ? n : end,
-                       (item * n + t) * n * 3, p);
+                       alibi_slope(s, item), (item * n + t) * n * 3, p);
         const double *weights = s->variant->mask_late ? p + first : p;
         for (size_t j = first; j < end; j++) {
             const double *v = s->trace->v + j * stride + value * head_dim;

@@ -157,6 +157,13 @@ static void add_exchange(const plens__exchange *e, const plens__matrix *matrix, 
                 (x[e->a] - x[e->b]);
 }
 
+static void add_line(const plens__line *line, size_t t, const double *x, size_t n_out, double *y) {
+    if (!line->is_column)
+        y[line->index] += line->added[t];
+    for (size_t o = 0; o < n_out && line->is_column; o++)
+        y[o] += line->added[o] * x[line->index];
+}
+
 /* y [n] one place up or down, in a circle. */
 static void shift_circle(int by, double *y, size_t n) {
     double first = y[0], last = y[n - 1];
@@ -187,6 +194,8 @@ static void finish_task(void *arg, size_t item, int thread) {
         if (variant->edits[e].slot == f->slot)
             add_edit(&variant->edits[e], f->matrix, f->x + item * f->n_in, y);
     }
+    if (variant->line.added != NULL && variant->line.slot == f->slot)
+        add_line(&variant->line, item, f->x + item * f->n_in, f->n_out, y);
     if (variant->exchange.a != variant->exchange.b && variant->exchange.slot == f->slot)
         add_exchange(&variant->exchange, f->matrix, f->x + item * f->n_in, y);
     if (variant->shift[f->slot] != 0)
@@ -223,11 +232,11 @@ static void apply(const plens__step *s, plens__slot slot, const double *x, doubl
     if (variant->transposed[slot])
         plens__reference_multiply_back(s->reference, &turned, x, s->reference->n, y);
     else
-        plens__reference_multiply(s->reference, &used->matrix, s->arithmetic, x, s->reference->n,
-                                  y);
+        plens__reference_multiply_kept(s->reference, &used->matrix, variant->kept[slot],
+                                       s->arithmetic, x, s->reference->n, y);
     if (f.bias != NULL || variant->n_edits > 0 || variant->factor[slot] != 1 ||
         variant->transposed[slot] || variant->shift[slot] != 0 ||
-        variant->exchange.a != variant->exchange.b)
+        variant->exchange.a != variant->exchange.b || variant->line.added != NULL)
         plens__parallel(s->reference->engine, s->reference->n, finish_task, &f);
 }
 
@@ -275,14 +284,26 @@ void plens__block_attention(const plens__reference *reference, const plens__vari
 
 /* ---- the MLP ---- */
 
+/* Element j of what gate_proj (j < d_ff) and up_proj give at position t, in variant->fused's order.
+ */
+static double fused(const plens__step *s, size_t t, size_t j) {
+    size_t d_ff = s->reference->config->d_ff;
+    if (s->variant->fused > 0)
+        j = j < d_ff ? 2 * j : 2 * (j - d_ff) + 1;
+    else if (s->variant->fused < 0)
+        j = j / 2 + j % 2 * d_ff;
+    return j < d_ff ? s->trace->gate[t * d_ff + j] : s->trace->up[t * d_ff + j - d_ff];
+}
+
 static void activate_task(void *arg, size_t item, int thread) {
     const plens__step *s = arg;
     size_t d_ff = s->reference->config->d_ff;
     (void)thread;
-    for (size_t i = item * d_ff; i < (item + 1) * d_ff; i++) {
-        double activated = plens__activate(s->variant->activation, s->trace->gate[i]);
+    for (size_t j = 0; j < d_ff; j++) {
+        size_t i = item * d_ff + j;
+        double activated = plens__activate(s->variant->activation, fused(s, item, j));
         activated = plens__round_result(s, 2 * i, activated);
-        activated *= s->variant->no_up ? 1 : s->trace->up[i];
+        activated *= s->variant->no_up ? 1 : fused(s, item, d_ff + j);
         s->trace->hidden[i] = plens__round_to(s->arithmetic->operands, 0, 0,
                                               plens__round_result(s, 2 * i + 1, activated));
     }

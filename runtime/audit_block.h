@@ -103,6 +103,18 @@ typedef enum plens__kv_map {
     PLENS__KV_FIRST   /* 0 */
 } plens__kv_map;
 
+/* In what a matrix of the checkpoint is kept by the engine. */
+typedef enum plens__keeping {
+    PLENS__KEPT_AS_IS,
+    PLENS__KEPT_IN_8_BITS,       /* -127 to 127, one scale for the matrix */
+    PLENS__KEPT_IN_8_BITS_A_ROW, /* one for each row */
+    PLENS__KEPT_IN_8_BITS_OF_32, /* one for 32 columns of a row, in f16 */
+    PLENS__KEPT_IN_HALF,
+    PLENS__KEPT_IN_BFLOAT,
+    PLENS__KEPT_CUT_TO_BFLOAT, /* not rounded: the lower 16 bits left out */
+    PLENS__N_KEEPINGS
+} plens__keeping;
+
 /* Adds value to W[row, column], or to element `row` of a vector; with column = PLENS__WHOLE_ROW
  * adds value times the row to it, with row = PLENS__WHOLE_COLUMN value times the column. */
 typedef struct plens__edit {
@@ -122,6 +134,15 @@ typedef struct plens__exchange {
     int is_column;
     size_t a, b;
 } plens__exchange;
+
+/* Adds to a matrix: to row `index` what makes its output at position t greater by added[t]; to
+ * column `index` added[o] in row o. added NULL: nothing. */
+typedef struct plens__line {
+    plens__slot slot;
+    int is_column;
+    size_t index;
+    const double *added; /* [n], or [n_out] */
+} plens__line;
 
 typedef struct plens__variant {
     plens__config config; /* rope's parameters are read from here */
@@ -144,6 +165,7 @@ typedef struct plens__variant {
     int hide_first;   /* position 0 is seen by itself only */
     int sink;         /* a score of 0 more in the softmax's denominator */
     double score_cap; /* cap tanh(score / cap); 0: none */
+    int alibi;        /* head h of H adds -2^(-8 (h + 1) / H) times the distance to its scores */
     plens__kv_map kv_map;
     int roll_queries; /* head h has the query of head h + this, in a circle */
     plens__gathering gathering;
@@ -151,12 +173,14 @@ typedef struct plens__variant {
     size_t swap_a, swap_b;
     size_t silent_head; /* counted from 1: its output is 0 */
     plens__activation activation;
-    int no_up;                  /* the activation is not multiplied by up_proj's output */
-    double skip_attn, skip_mlp; /* factors of the residual that is added back: 1 */
-    double attn_out, mlp_out;   /* factors of what is added to it: 1 */
-    int carry_attn, carry_mlp;  /* what is added back is the norm's output */
-    int parallel_mlp;           /* the MLP reads the block's input */
-    int twice;                  /* the block is applied to its own output again */
+    int fused; /* rows of gate_proj, then up_proj: 1: taken in turns for gate and up;
+                  -1: laid out in turns, taken in halves */
+    int no_up; /* the activation is not multiplied by up_proj's output */
+    double skip_attn, skip_mlp;               /* factors of the residual that is added back: 1 */
+    double attn_out, mlp_out;                 /* factors of what is added to it: 1 */
+    int carry_attn, carry_mlp;                /* what is added back is the norm's output */
+    int parallel_mlp;                         /* the MLP reads the block's input */
+    int twice;                                /* the block is applied to its own output again */
     const plens__block *from[PLENS__N_SLOTS]; /* another block's; NULL: its own */
     plens__slot matrix[PLENS__N_LINEAR];      /* whose matrix and bias are used */
     int exchange_biases;                      /* k has the bias of v, v that of k */
@@ -165,6 +189,8 @@ typedef struct plens__variant {
     int transposed[PLENS__N_LINEAR];
     int shift[PLENS__N_LINEAR]; /* row i of the matrix is row i - this, in a circle */
     plens__exchange exchange;
+    plens__keeping kept[PLENS__N_LINEAR];
+    plens__line line;
     double bias[PLENS__N_LINEAR]; /* factors of the biases: 1 */
     size_t n_edits;
     plens__edit edits[PLENS__EDITS];
@@ -215,7 +241,11 @@ void plens__reference_norm(const plens__reference *reference, plens__norm_kind k
                            const float *weight, const float *other, double eps,
                            const plens__arithmetic *arithmetic, const double *x, double *to);
 
-/* y [n, n_out] = x W^T, W as in the file; in `arithmetic`. */
+/* y [n, n_out] = x W^T, W as in the file, but kept in some format; in `arithmetic`. */
+void plens__reference_multiply_kept(const plens__reference *reference, const plens__matrix *matrix,
+                                    plens__keeping kept, const plens__arithmetic *arithmetic,
+                                    const double *x, size_t n, double *y);
+/* The same with W as in the file. */
 void plens__reference_multiply(const plens__reference *reference, const plens__matrix *matrix,
                                const plens__arithmetic *arithmetic, const double *x, size_t n,
                                double *y);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/audit_suspects.h"
 #include "runtime/widen.h"
 
 struct plens_dump {
@@ -52,9 +53,8 @@ static plens_status check_shape(const reading *r, const plens__tensor *tensor, s
         return PLENS_OK;
     char found[128] = "";
     for (size_t i = 0; i < tensor->rank && i < 5; i++) {
-        size_t used = strlen(found);
-        snprintf(found + used, sizeof found - used, "%s%llu", i == 0 ? "" : ", ",
-                 (unsigned long long)tensor->shape[i]);
+        plens__append(found, sizeof found, "%s%llu", i == 0 ? "" : ", ",
+                      (unsigned long long)tensor->shape[i]);
     }
     return columns == 0
                ? plens__fail(error, PLENS_ERROR_FORMAT,

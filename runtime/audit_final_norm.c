@@ -1,4 +1,4 @@
-/* The final norm's epsilon and weight, told from a raw last state and the logits. */
+/* The final norm, seen through block L: the dump has only the normed state. */
 #include "runtime/fp.h"
 
 #include "runtime/audit.h"
@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- epsilon ---- */
+/* ---- its epsilon ---- */
 
 typedef struct epsilons {
     const plens__case *c;
@@ -41,191 +41,137 @@ double plens__epsilon_of(const plens__case *c, const double *x, const double *al
     return s.found > 0 ? s.found : 0;
 }
 
-/* ---- weight ---- */
+/* ---- mistakes ---- */
 
-/* Factors 1 + z_j of the weights: found = W (made (1 + z)), least squares by conjugate gradients on
- * the normal equations [Hestenes & Stiefel 1952]; the matrix goes by in tiles. */
-typedef struct gradients {
-    plens__audit *a;
-    const plens__logits_way *way;
-    double *direction, *image, *rest, *z; /* [d] */
-    double *in, *sum, *back;              /* [n, d] */
-    size_t first, n_tile;
-    int of_departure;
-    double rho, length, before;
-} gradients;
+int plens__norm_mistake(size_t i, double model_eps, plens__norm_kind *kind, double *eps,
+                        char *text) {
+    static const struct {
+        plens__norm_kind kind;
+        const char *text;
+    } kinds[] = {
+        {PLENS__NORM_NONE, "it is missing"},
+        {PLENS__NORM_TWICE, "it is applied twice"},
+        {PLENS__NORM_NO_WEIGHT, "its weight is missing"},
+        {PLENS__NORM_WEIGHT_PLUS_ONE, "its weight is used as 1 + weight"},
+        {PLENS__NORM_MEAN, "it subtracts the mean (LayerNorm)"},
+    };
+    static const double values[] = {1e-6, 1e-5, 1e-12, 0, 1e-8, 1e-7, 1e-4, 1e-3};
+    const size_t n_kinds = sizeof kinds / sizeof *kinds, n_values = sizeof values / sizeof *values;
+    char found[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
+    *kind = i < n_kinds ? kinds[i].kind : PLENS__NORM_RMS;
+    *eps = i < n_kinds ? model_eps : values[(i - n_kinds) % n_values];
+    if (i < n_kinds)
+        snprintf(text, PLENS__NORM_MISTAKE_TEXT, "%s", kinds[i].text);
+    else
+        snprintf(text, PLENS__NORM_MISTAKE_TEXT, "its epsilon is %s, expected %s",
+                 plens__show_number(*eps, found), plens__show_number(model_eps, expected));
+    return i < n_kinds + n_values;
+}
 
-#define STEPS  200
-#define EFFORT 2e11 /* multiply-adds */
+/* ---- its weight ---- */
 
-/* in = made * direction. */
-static void spread_task(void *arg, size_t item, int thread) {
-    gradients *g = arg;
-    size_t n = g->a->c.noise.n, d = g->a->c.noise.d;
+/* target = made times a factor for each column: which columns' factors are not 1? */
+typedef struct columns {
+    plens__case *c;
+    const double *made;
+    size_t n_wrong, first;
+    double factor; /* of the first */
+} columns;
+
+static void columns_task(void *arg, size_t item, int thread) {
+    columns *s = arg;
+    const plens__noise *noise = &s->c->noise;
     (void)item;
     (void)thread;
-    for (size_t at = 0; at < n * d; at++) {
-        g->in[at] = g->a->c.base_output[at] * (g->of_departure ? 1 : g->direction[at % d]);
-        g->sum[at] = 0;
+    for (size_t j = 0; j < noise->d; j++) {
+        double ab = 0, bb = 0, rr = 0;
+        for (size_t t = 0; t < noise->n; t++) {
+            size_t at = t * noise->d + j;
+            double unit = noise->position[t] * noise->column[j];
+            double a = s->c->target[at] / unit, b = s->made[at] / unit;
+            ab += a * b;
+            bb += b * b;
+            rr += (a - b) * (a - b);
+        }
+        double factor = bb > 0 ? ab / bb : 1;
+        int wrong = sqrt(rr / (double)noise->n) > plens__noise_limit(noise->distinct);
+        if (wrong && s->n_wrong++ == 0) {
+            s->first = j;
+            s->factor = factor;
+        }
+        for (size_t t = 0; t < noise->n; t++) {
+            size_t at = t * noise->d + j;
+            s->c->departure[at] = s->c->target[at] - (wrong ? factor : 1) * s->made[at];
+        }
     }
 }
 
-/* logits_made = found - made, in place. */
-static void depart_task(void *arg, size_t item, int thread) {
-    gradients *g = arg;
-    plens__audit *a = g->a;
-    (void)item;
-    (void)thread;
-    for (size_t t = 0; t < a->states->n_ids; t++) {
-        const float *found = a->states->logits + t * a->model->config.vocab_size + g->first;
-        for (size_t i = 0; i < g->n_tile; i++)
-            a->logits_made[t * g->n_tile + i] =
-                (double)found[i] - a->logits_made[t * g->n_tile + i];
-    }
-}
-
-static void add_task(void *arg, size_t item, int thread) {
-    gradients *g = arg;
-    (void)item;
-    (void)thread;
-    for (size_t at = 0; at < g->a->c.noise.n * g->a->c.noise.d; at++)
-        g->sum[at] += g->back[at];
-}
-
-/* image_j = sum over positions of made_j times what came back. */
-static void gather_task(void *arg, size_t item, int thread) {
-    gradients *g = arg;
-    size_t n = g->a->c.noise.n, d = g->a->c.noise.d;
-    (void)item;
-    (void)thread;
-    memset(g->image, 0, d * sizeof *g->image);
-    for (size_t at = 0; at < n * d; at++)
-        g->image[at % d] += g->a->c.base_output[at] * g->sum[at];
-}
-
-/* image = A^T A direction, or A^T (found - made). */
-static plens_status pass(gradients *g, int of_departure, plens_error *error) {
-    plens__audit *a = g->a;
-    const plens__reference *reference = &a->c.reference;
-    static const plens__arithmetic exactly;
-    size_t n = a->states->n_ids, vocab = a->model->config.vocab_size;
-    g->of_departure = of_departure;
-    plens__guarded(spread_task, g);
-    for (g->first = 0; g->first < vocab; g->first += g->n_tile) {
-        plens__matrix tile;
-        g->n_tile = vocab - g->first < PLENS__TILE_IDS ? vocab - g->first : PLENS__TILE_IDS;
-        plens_status status = plens__read_unembed(a, g->way, g->first, g->n_tile, &tile, error);
-        if (status != PLENS_OK)
-            return status;
-        plens__reference_multiply(reference, &tile, &exactly, g->in, n, a->logits_made);
-        if (of_departure)
-            plens__guarded(depart_task, g);
-        plens__reference_multiply_back(reference, &tile, a->logits_made, n, g->back);
-        plens__guarded(add_task, g);
-    }
-    plens__guarded(gather_task, g);
-    return PLENS_OK;
-}
-
-static void begin_task(void *arg, size_t item, int thread) {
-    gradients *g = arg;
-    (void)item;
-    (void)thread;
-    g->rho = 0;
-    for (size_t j = 0; j < g->a->c.noise.d; j++) {
-        g->z[j] = 0;
-        g->direction[j] = g->rest[j] = g->image[j];
-        g->rho += g->rest[j] * g->rest[j];
-    }
-    g->before = g->rho;
-}
-
-static void step_task(void *arg, size_t item, int thread) {
-    gradients *g = arg;
-    size_t d = g->a->c.noise.d;
-    double bent = 0, rho = 0;
-    (void)item;
-    (void)thread;
-    for (size_t j = 0; j < d; j++)
-        bent += g->direction[j] * g->image[j];
-    double length = bent > 0 ? g->rho / bent : 0;
-    for (size_t j = 0; j < d; j++) {
-        g->z[j] += length * g->direction[j];
-        g->rest[j] -= length * g->image[j];
-        rho += g->rest[j] * g->rest[j];
-    }
-    for (size_t j = 0; j < d; j++)
-        g->direction[j] = g->rest[j] + (g->rho > 0 ? rho / g->rho : 0) * g->direction[j];
-    g->rho = length > 0 ? rho : 0;
-}
-
-static plens_status solve(gradients *g, plens_error *error) {
-    plens__audit *a = g->a;
-    double effort =
-        2 * (double)a->states->n_ids * (double)a->c.noise.d * (double)a->model->config.vocab_size;
-    plens_status status = pass(g, 1, error);
-    plens__guarded(begin_task, g);
-    for (int i = 0; i < STEPS && i * effort < EFFORT && status == PLENS_OK; i++) {
-        if (!(g->rho > 1e-22 * g->before))
-            break;
-        status = pass(g, 0, error);
-        plens__guarded(step_task, g);
-    }
-    return status;
-}
-
-static plens_status explain_weight(plens__audit *a, const plens__logits_way *way,
-                                   plens__finding *finding, plens_error *error) {
+static void explain_weight(plens__audit *a, plens__finding *finding) {
     plens__case *c = &a->c;
-    const plens_allocator *allocator = &a->engine->allocator;
-    size_t d = c->noise.d, most = 0, n_wrong = 0;
-    double *vectors = plens__alloc_array(allocator, d, 5 * sizeof *vectors);
-    if (vectors == NULL)
-        return plens__fail_memory(error, 5 * d * sizeof *vectors, "the final norm's weight");
-    gradients g = {.a = a, .way = way, .in = c->trial_output, .sum = c->departure};
-    g.back = c->blurred;
-    g.direction = vectors;
-    g.image = vectors + d;
-    g.rest = vectors + 2 * d;
-    g.z = vectors + 3 * d;
-    plens_status status = solve(&g, error);
-    float *weight = (float *)(vectors + 4 * d);
-    for (size_t j = 0; j < d; j++) {
-        weight[j] = (float)((double)a->weights.final_norm[j] * (1 + g.z[j]));
-        most = fabs(g.z[j]) > fabs(g.z[most]) ? j : most;
-    }
-    for (size_t j = 0; j < d; j++)
-        n_wrong += fabs(g.z[j]) > 1e-3 * fabs(g.z[most]);
-    char text[160], found[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
-    snprintf(text, sizeof text,
-             "%zu of its weights %s wrong, model.norm.weight[%zu] is about %s, expected %s",
-             n_wrong, n_wrong == 1 ? "is" : "are", most,
-             plens__show_number((double)weight[most], found),
-             plens__show_number((double)a->weights.final_norm[most], expected));
-    plens__logits_way other = *way;
-    other.weight = weight;
+    char found[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
+    columns s = {c, c->base_output, 0, 0, 1};
+    plens__guarded(columns_task, &s);
+    plens__excess after = plens__excess_of(&c->noise, c->departure);
     /* Few positions can be matched by some weights whatever went wrong. */
-    if (status == PLENS_OK && (c->noise.n >= 3 || 8 * n_wrong <= d))
-        status = plens__try_logits(a, &other, text, finding, error);
-    plens__free(allocator, vectors);
-    return status;
+    if (after.worst > 1 || (c->noise.n < 3 && 8 * s.n_wrong > c->noise.d))
+        return;
+    double weight = (double)c->final_norm[s.first];
+    finding->after = after;
+    plens__explain(
+        finding, "%zu of its weights %s wrong, model.norm.weight[%zu] is about %s, expected %s",
+        s.n_wrong, s.n_wrong == 1 ? "is" : "are", s.first,
+        plens__show_number(weight * s.factor, found), plens__show_number(weight, expected));
 }
 
-plens_status plens__explain_norm_by_logits(plens__audit *a, const plens__logits_way *way,
-                                           const double *alike, const double *sizes,
-                                           plens__finding *finding, plens_error *error) {
-    char text[96], found[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
-    plens__logits_way other = *way;
-    other.eps = plens__epsilon_of(&a->c, a->c.target, alike, sizes);
-    snprintf(text, sizeof text, "the final norm's epsilon is about %s, expected %s",
-             plens__show_number(other.eps, found), plens__show_number(way->eps, expected));
-    plens_status status = plens__try_logits(a, &other, text, finding, error);
-    if (status != PLENS_OK || finding->explained)
-        return status;
-    /* a trial leaves its own normed state */
-    plens__reference_norm(&a->c.reference, way->kind, a->weights.final_norm, NULL, way->eps,
-                          &(const plens__arithmetic){PLENS__EXACT, PLENS__EXACT, PLENS__EXACT,
-                                                     PLENS__EXACT, PLENS__EXACT, 0, 0},
-                          a->c.target, a->c.base_output);
-    return explain_weight(a, way, finding, error);
+/* For each position <target, made> and <made, made>. */
+static void alike_task(void *arg, size_t item, int thread) {
+    plens__audit *a = arg;
+    size_t n = a->c.noise.n, d = a->c.noise.d;
+    (void)item;
+    (void)thread;
+    for (size_t t = 0; t < n; t++) {
+        a->alike[t] = a->alike[n + t] = 0;
+        for (size_t at = t * d; at < (t + 1) * d; at++) {
+            a->alike[t] += a->c.target[at] * a->c.base_output[at];
+            a->alike[n + t] += a->c.base_output[at] * a->c.base_output[at];
+        }
+    }
+}
+
+static void explain_epsilon(plens__audit *a, plens__finding *finding) {
+    plens__case *c = &a->c;
+    double eps = c->final_eps;
+    char found[PLENS__NUMBER_TEXT], expected[PLENS__NUMBER_TEXT];
+    plens__guarded(alike_task, a);
+    c->final_eps = plens__epsilon_of(c, c->base.out, a->alike, a->alike + c->noise.n);
+    plens__excess after = plens__case_try(c, &c->model, 1);
+    if (after.worst <= 1) {
+        finding->after = after;
+        plens__explain(finding, "its epsilon is about %s, expected %s",
+                       plens__show_number(c->final_eps, found), plens__show_number(eps, expected));
+    }
+    c->final_eps = eps;
+}
+
+void plens__explain_final_norm(plens__audit *a, plens__finding *finding) {
+    plens__case *c = &a->c;
+    plens__norm_kind kind = c->final_kind;
+    double eps = c->final_eps;
+    char text[PLENS__NORM_MISTAKE_TEXT];
+    *finding = (plens__finding){.part = ""};
+    finding->before = finding->after = plens__excess_of(&c->noise, c->base_departure);
+    for (size_t i = 0; plens__norm_mistake(i, eps, &c->final_kind, &c->final_eps, text); i++) {
+        plens__excess after = plens__case_try(c, &c->model, 1);
+        if (!(after.all < finding->after.all))
+            continue;
+        finding->after = after;
+        finding->explained = after.worst <= 1;
+        snprintf(finding->text, sizeof finding->text, "%s", text);
+    }
+    c->final_kind = kind;
+    c->final_eps = eps;
+    if (!finding->explained)
+        explain_epsilon(a, finding);
+    if (!finding->explained)
+        explain_weight(a, finding);
 }

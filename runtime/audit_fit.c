@@ -7,9 +7,10 @@
 #include <math.h>
 #include <string.h>
 
-#define STEPS    12
-#define HALVINGS 4
-#define ENOUGH   0.999 /* a step that leaves more than this of the departure is the last */
+#define STEPS     12
+#define FEW_STEPS 3
+#define HALVINGS  4
+#define ENOUGH    0.999 /* a step that leaves more than this of the departure is the last */
 
 typedef struct normal {
     const plens__noise *noise;
@@ -89,12 +90,12 @@ static plens__variant moved_by(const plens__variant *variant, const normal *s, d
     return moved;
 }
 
-/* One step from the variant, whose departure is in c->samples; 0 if there is none to gain by. */
+/* One step from the variant, whose departure is r->rest; 0 if there is none to gain by. */
 static int improve(plens__ranking *r, plens__variant *variant, plens__excess *excess) {
     plens__case *c = r->c;
     size_t size = c->noise.n * c->noise.d;
     int mlp_only = plens__slot_is_mlp(variant->edits[0].slot);
-    normal s = {&c->noise, c->samples, c->slope_output, r->jacobian, variant->n_edits, {{0}},
+    normal s = {&c->noise, r->rest, c->slope_output, r->jacobian, variant->n_edits, {{0}},
                 {0},       {0}};
     plens__slope_begin(c, variant, mlp_only);
     for (size_t e = 0; e < s.k; e++) {
@@ -118,7 +119,7 @@ static int improve(plens__ranking *r, plens__variant *variant, plens__excess *ex
         int gained = after.all < ENOUGH * excess->all;
         *variant = moved;
         *excess = after;
-        memcpy(c->samples, c->departure, size * sizeof(double));
+        memcpy(r->rest, c->departure, size * sizeof(double));
         return gained && most > 1e-9;
     }
     return 0;
@@ -149,6 +150,16 @@ static int drop_idle(plens__ranking *r, plens__variant *variant) {
     return kept < n;
 }
 
+plens__excess plens__fit_roughly(plens__ranking *r, plens__variant *variant) {
+    plens__case *c = r->c;
+    int mlp_only = plens__slot_is_mlp(variant->edits[0].slot);
+    plens__excess excess = plens__case_measure(c, variant, mlp_only);
+    memcpy(r->rest, c->departure, c->noise.n * c->noise.d * sizeof(double));
+    for (int i = 0; i < FEW_STEPS && improve(r, variant, &excess); i++)
+        continue;
+    return excess;
+}
+
 plens__excess plens__fit_edits(plens__ranking *r, plens__variant *variant) {
     plens__case *c = r->c;
     size_t bytes = c->noise.n * c->noise.d * sizeof(double);
@@ -156,12 +167,12 @@ plens__excess plens__fit_edits(plens__ranking *r, plens__variant *variant) {
     plens__excess excess;
     for (int round = 0; round < 2 && again; round++) {
         excess = plens__case_measure(c, variant, mlp_only);
-        memcpy(c->samples, c->departure, bytes);
+        memcpy(r->rest, c->departure, bytes);
         for (int i = 0; i < STEPS && improve(r, variant, &excess); i++)
             continue;
         again = variant->n_edits > 1 && drop_idle(r, variant);
     }
     excess = plens__case_try(c, variant, mlp_only);
-    memcpy(c->samples, c->departure, bytes);
+    memcpy(r->rest, c->departure, bytes);
     return excess;
 }

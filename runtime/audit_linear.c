@@ -68,6 +68,8 @@ typedef struct product {
     const double *x;
     size_t n;
     double *y;
+    plens__keeping kept;
+    double largest; /* of the matrix, where it is kept by that */
 } product;
 
 static const char *row_bytes(const plens__matrix *matrix, size_t row, size_t column) {
@@ -144,6 +146,58 @@ static double dot_float(const double *a, const double *b, size_t n) {
     return (double)sum;
 }
 
+static double largest_of(const double *x, size_t n) {
+    double largest = 0;
+    for (size_t i = 0; i < n; i++)
+        largest = fabs(x[i]) > largest ? fabs(x[i]) : largest;
+    return largest;
+}
+
+/* Numbers in 8 bits, divided by the scale in float as engines do it; the scale is kept in f16 where
+ * `half`. */
+static void keep_in_8_bits(double largest, int half, double *x, size_t n) {
+    float scale = (float)largest / 127;
+    double kept = plens__round_to(half ? PLENS__HALF : PLENS__FLOAT, 0, 0, (double)scale);
+    for (size_t i = 0; i < n && scale > 0; i++)
+        x[i] = floor((double)((float)x[i] / scale) + 0.5) * kept;
+}
+
+/* A row of W as the engine keeps it. */
+static void keep_row(const product *p, double *row, size_t n) {
+    plens__format format = p->kept == PLENS__KEPT_IN_HALF ? PLENS__HALF : PLENS__BFLOAT;
+    if (p->kept == PLENS__KEPT_IN_8_BITS)
+        keep_in_8_bits(p->largest, 0, row, n);
+    else if (p->kept == PLENS__KEPT_IN_8_BITS_A_ROW)
+        keep_in_8_bits(largest_of(row, n), 0, row, n);
+    for (size_t i = 0; i < n && p->kept == PLENS__KEPT_IN_8_BITS_OF_32; i += 32) {
+        size_t width = n - i < 32 ? n - i : 32;
+        keep_in_8_bits(largest_of(row + i, width), 1, row + i, width);
+    }
+    for (size_t i = 0; i < n && p->kept == PLENS__KEPT_CUT_TO_BFLOAT; i++) {
+        double unit = plens__unit(PLENS__BFLOAT, row[i]);
+        double cut = floor(fabs(row[i]) / unit) * unit;
+        row[i] = row[i] < 0 ? -cut : cut;
+    }
+    for (size_t i = 0;
+         i < n && (p->kept == PLENS__KEPT_IN_HALF || p->kept == PLENS__KEPT_IN_BFLOAT); i++)
+        row[i] = plens__round_to(format, 0, 0, row[i]);
+}
+
+static void largest_task(void *arg, size_t item, int thread) {
+    product *p = arg;
+    double row[SLICE];
+    (void)item;
+    (void)thread;
+    for (size_t o = 0; o < p->matrix->n_out; o++) {
+        for (size_t k = 0; k < p->matrix->n_in; k += SLICE) {
+            size_t n = p->matrix->n_in - k < SLICE ? p->matrix->n_in - k : SLICE;
+            widen_slice(p, o, k, n, row);
+            double largest = largest_of(row, n);
+            p->largest = largest > p->largest ? largest : p->largest;
+        }
+    }
+}
+
 static void multiply_task(void *arg, size_t item, int thread) {
     const product *p = arg;
     const plens__arithmetic *arithmetic = p->arithmetic;
@@ -154,6 +208,8 @@ static void multiply_task(void *arg, size_t item, int thread) {
     for (size_t o = item * ROWS_AT_ONCE; o < end; o++) {
         for (size_t k = 0; k < n_in; k += SLICE)
             widen_slice(p, o, k, n_in - k < SLICE ? n_in - k : SLICE, row + k);
+        if (p->kept != PLENS__KEPT_AS_IS)
+            keep_row(p, row, n_in);
         for (size_t t = 0; t < p->n;) {
             double sums[AT_ONCE];
             const double *x = p->x + t * n_in;
@@ -172,7 +228,15 @@ static void multiply_task(void *arg, size_t item, int thread) {
 void plens__reference_multiply(const plens__reference *reference, const plens__matrix *matrix,
                                const plens__arithmetic *arithmetic, const double *x, size_t n,
                                double *y) {
-    product p = {reference, matrix, arithmetic, x, n, y};
+    plens__reference_multiply_kept(reference, matrix, PLENS__KEPT_AS_IS, arithmetic, x, n, y);
+}
+
+void plens__reference_multiply_kept(const plens__reference *reference, const plens__matrix *matrix,
+                                    plens__keeping kept, const plens__arithmetic *arithmetic,
+                                    const double *x, size_t n, double *y) {
+    product p = {reference, matrix, arithmetic, x, n, y, kept, 0};
+    if (kept == PLENS__KEPT_IN_8_BITS)
+        plens__guarded(largest_task, &p);
     plens__parallel(reference->engine, (matrix->n_out + ROWS_AT_ONCE - 1) / ROWS_AT_ONCE,
                     multiply_task, &p);
 }
@@ -200,6 +264,6 @@ static void multiply_back_task(void *arg, size_t item, int thread) {
 void plens__reference_multiply_back(const plens__reference *reference, const plens__matrix *matrix,
                                     const double *x, size_t n, double *y) {
     static const plens__arithmetic exact;
-    product p = {reference, matrix, &exact, x, n, y};
+    product p = {reference, matrix, &exact, x, n, y, PLENS__KEPT_AS_IS, 0};
     plens__parallel(reference->engine, (matrix->n_in + SLICE - 1) / SLICE, multiply_back_task, &p);
 }

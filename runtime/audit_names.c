@@ -1,9 +1,10 @@
-/* Slots by the names of the checkpoint, and numbers without a locale. */
+/* What findings are worded with: slots by the names of the checkpoint, numbers without a locale. */
 #include "runtime/fp.h"
 
 #include "runtime/audit_suspects.h"
 
 #include <math.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -42,6 +43,22 @@ const char *plens__slot_part(plens__slot slot) {
 
 int plens__slot_is_mlp(plens__slot slot) {
     return slot >= PLENS__SLOT_GATE && strcmp(slots[slot].part, "MLP") == 0;
+}
+
+void plens__append(char *text, size_t capacity, const char *format, ...) {
+    size_t used = strlen(text);
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(text + used, capacity - used, format, arguments);
+    va_end(arguments);
+}
+
+void plens__explain(plens__finding *finding, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(finding->text, sizeof finding->text, format, arguments);
+    va_end(arguments);
+    finding->explained = 1;
 }
 
 /* |x| = digits * 10^(exponent - 3), 1000 <= digits < 10000. */

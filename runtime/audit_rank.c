@@ -19,16 +19,14 @@ const plens__linear *plens__linear_at(const plens__case *c, int slot) {
     return all[slot];
 }
 
-static const double *input_of(const plens__case *c, plens__slot slot) {
+const double *plens__input_of(const plens__case *c, plens__slot slot) {
     const plens__trace *t = &c->base;
     const double *all[] = {t->attn_normed, t->attn_normed, t->attn_normed, t->z,
                            t->mlp_normed,  t->mlp_normed,  t->hidden};
     return all[slot];
 }
 
-/* Element `row` of the product of a matrix with its input at position t: the output without the
- * bias. */
-static double output_of(const plens__case *c, plens__slot slot, size_t t, size_t row) {
+double plens__output_of(const plens__case *c, plens__slot slot, size_t t, size_t row) {
     const plens__trace *b = &c->base;
     const double *all[] = {b->q, b->k, b->v, b->mid, b->gate, b->up, b->out};
     const plens__linear *l = plens__linear_at(c, (int)slot);
@@ -65,7 +63,9 @@ static void seed_task(void *arg, size_t item, int thread) {
     }
 }
 
-void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const double *departure) {
+/* Sweeps 0 to `last`. */
+static void sweep(plens__ranking *r, const plens__variant *variant, const double *departure,
+                  int last) {
     plens__case *c = r->c;
     r->departure = departure;
     r->trace = &c->base;
@@ -73,14 +73,23 @@ void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const d
         plens__case_output(c, variant, 0);
         r->trace = &c->trial;
     }
-    for (r->probe = 0; r->probe <= PLENS__N_PROBES; r->probe++) {
+    for (r->probe = 0; r->probe <= last; r->probe++) {
         plens__guarded(seed_task, r);
         plens__block_backward(&c->reference, &c->model, c->x, r->trace, r->seed,
                               &r->adjoints[r->probe]);
     }
 }
 
-/* ---- plens__ranking ---- */
+void plens__rank_sweep(plens__ranking *r, const plens__variant *variant, const double *departure) {
+    sweep(r, variant, departure, PLENS__N_PROBES);
+}
+
+void plens__rank_sweep_once(plens__ranking *r, const plens__variant *variant,
+                            const double *departure) {
+    sweep(r, variant, departure, 0);
+}
+
+/* ---- ranking ---- */
 
 static void keep(plens__ranking *r, int thread, plens__candidate found) {
     plens__candidate *best = r->best + (size_t)thread * PLENS__N_BEST;
@@ -92,9 +101,8 @@ static void keep(plens__ranking *r, int thread, plens__candidate found) {
     best[at] = found;
 }
 
-/* sums[0] = <r, J>, the others <s, J>. */
-static void judge(plens__ranking *r, int thread, const double *sums, size_t stride, size_t row,
-                  size_t column) {
+void plens__rank_judge(plens__ranking *r, int thread, const double *sums, size_t stride, size_t row,
+                       size_t column) {
     double square = 0;
     for (size_t p = 1; p <= PLENS__N_PROBES; p++)
         square += sums[p * stride] * sums[p * stride] / PLENS__N_PROBES;
@@ -110,11 +118,11 @@ static void row_task(void *arg, size_t item, int thread) {
     for (size_t row = item * ROWS; row < end; row++) {
         double sums[1 + PLENS__N_PROBES] = {0};
         for (size_t t = 0; t < r->c->reference.n; t++) {
-            double output = output_of(r->c, r->slot, t, row);
+            double output = plens__output_of(r->c, r->slot, t, row);
             for (size_t p = 0; p <= PLENS__N_PROBES; p++)
                 sums[p] += r->adjoints[p].linear[r->slot][t * n_out + row] * output;
         }
-        judge(r, thread, sums, 1, row, PLENS__WHOLE_ROW);
+        plens__rank_judge(r, thread, sums, 1, row, PLENS__WHOLE_ROW);
     }
 }
 
@@ -124,7 +132,7 @@ static void matrix_task(void *arg, size_t item, int thread) {
     const plens__matrix *matrix = &plens__linear_at(r->c, (int)r->slot)->matrix;
     size_t n_in = matrix->n_in, n_out = matrix->n_out, stride = r->row_width;
     size_t end = (item + 1) * ROWS < n_out ? (item + 1) * ROWS : n_out;
-    const double *input = input_of(r->c, r->slot);
+    const double *input = plens__input_of(r->c, r->slot);
     double *sums = r->rows + (size_t)thread * (1 + PLENS__N_PROBES) * stride;
     for (size_t row = item * ROWS; row < end; row++) {
         memset(sums, 0, (1 + PLENS__N_PROBES) * stride * sizeof *sums);
@@ -136,7 +144,7 @@ static void matrix_task(void *arg, size_t item, int thread) {
             }
         }
         for (size_t k = 0; k < n_in; k++)
-            judge(r, thread, sums + k, stride, row, k);
+            plens__rank_judge(r, thread, sums + k, stride, row, k);
     }
 }
 
@@ -152,7 +160,7 @@ static void column_task(void *arg, size_t item, int thread) {
     const column_sums *s = arg;
     plens__ranking *r = s->r;
     size_t n_in = s->matrix->n_in;
-    const double *input = input_of(r->c, r->slot), *back = r->c->reference.product;
+    const double *input = plens__input_of(r->c, r->slot), *back = r->c->reference.product;
     double *sums = r->rows + s->probe * r->row_width;
     (void)item;
     (void)thread;
@@ -162,7 +170,7 @@ static void column_task(void *arg, size_t item, int thread) {
             sums[k] += back[t * n_in + k] * input[t * n_in + k];
     }
     for (size_t k = 0; k < n_in && s->probe == PLENS__N_PROBES; k++)
-        judge(r, 0, r->rows + k, r->row_width, PLENS__WHOLE_COLUMN, k);
+        plens__rank_judge(r, 0, r->rows + k, r->row_width, PLENS__WHOLE_COLUMN, k);
 }
 
 static void rank_columns(plens__ranking *r) {
@@ -208,7 +216,7 @@ static void vector_task(void *arg, size_t item, int thread) {
             for (size_t p = 0; p <= PLENS__N_PROBES; p++)
                 sums[p] += vector_product(r, p, t, i, width);
         }
-        judge(r, thread, sums, 1, i, 0);
+        plens__rank_judge(r, thread, sums, 1, i, 0);
     }
 }
 
@@ -229,12 +237,22 @@ static int compare(const void *a, const void *b) {
     return x->column < y->column ? -1 : x->column > y->column;
 }
 
-/* The best entries to r->best[0 .. PLENS__N_BEST). */
+static size_t n_kept(const plens__ranking *r) {
+    return (size_t)r->c->reference.engine->n_threads * PLENS__N_BEST;
+}
+
+void plens__rank_begin(plens__ranking *r) {
+    for (size_t i = 0; i < n_kept(r); i++)
+        r->best[i] = (plens__candidate){0, 0, PLENS__SLOT_Q, SIZE_MAX, 0};
+}
+
+void plens__rank_end(plens__ranking *r) {
+    qsort(r->best, n_kept(r), sizeof *r->best, compare);
+}
+
 void plens__rank(plens__ranking *r) {
     const plens__engine *engine = r->c->reference.engine;
-    size_t n_best = (size_t)engine->n_threads * PLENS__N_BEST;
-    for (size_t i = 0; i < n_best; i++)
-        r->best[i] = (plens__candidate){0, 0, PLENS__SLOT_Q, SIZE_MAX, 0};
+    plens__rank_begin(r);
     for (int slot = 0; slot < PLENS__N_SLOTS; slot++) {
         r->slot = (plens__slot)slot;
         if (r->only >= 0 && slot != r->only)
@@ -247,7 +265,7 @@ void plens__rank(plens__ranking *r) {
         else if (r->kind == PLENS__ENTRIES && plens__has_slot(r->c, (plens__slot)slot))
             plens__guarded(vector_task, r);
     }
-    qsort(r->best, n_best, sizeof *r->best, compare);
+    plens__rank_end(r);
 }
 
 /* ---- exactly ---- */
@@ -276,7 +294,7 @@ void plens__rank_exactly(plens__ranking *r, const plens__variant *variant, size_
             break;
         plens__add_edit(&moved, found, PLENS__SMALL_STEP);
         plens__slope slope = plens__slope_towards(r->c, &moved, PLENS__SMALL_STEP,
-                                                  plens__slot_is_mlp(found->slot), r->c->samples);
+                                                  plens__slot_is_mlp(found->slot), r->departure);
         found->score = slope.alignment;
         found->step = slope.step;
     }
@@ -342,11 +360,12 @@ static void carve(plens__ranking *r, plens__carver *carver) {
     for (int p = 0; p <= PLENS__N_PROBES; p++)
         plens__adjoint_carve(config, n, &r->adjoints[p], carver);
     r->seed = plens__carve(carver, n, state);
-    r->current = plens__carve(carver, n, state);
+    r->rest = plens__carve(carver, n, state);
     r->attn_unit = plens__carve(carver, n, state);
     r->mlp_unit = plens__carve(carver, n, state);
     r->q_unit = plens__carve(carver, n * config->n_heads, config->head_dim * sizeof(double));
     r->k_unit = plens__carve(carver, n * config->n_kv_heads, config->head_dim * sizeof(double));
+    r->backs = plens__carve(carver, (1 + PLENS__N_PROBES) * n, state);
     r->jacobian = plens__carve(carver, PLENS__EDITS * n, state);
     r->rows = plens__carve(carver, threads * (1 + PLENS__N_PROBES), r->row_width * sizeof(double));
     r->best = plens__carve(carver, threads * PLENS__N_BEST, sizeof(plens__candidate));

@@ -248,19 +248,59 @@ static plens__answer matrices(const plens__case *c, size_t i, plens__suspect *s)
         return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
     }
     i -= 6 * 3;
+    if (i == 3 || i == 4) {
+        s->variant.fused = i == 3 ? 1 : -1;
+        return plens__suspect_put(s, PLENS__PART_MLP,
+                                  i == 3 ? "gate_proj and up_proj are fused, then split at every "
+                                           "second row, expected in halves"
+                                         : "gate_proj and up_proj are fused row by row "
+                                           "(interleaved), then split in halves");
+    }
     if (i == 2) {
         if (linear(c, PLENS__SLOT_O)->matrix.n_in != linear(c, PLENS__SLOT_O)->matrix.n_out)
             return PLENS__NOT_HERE;
         s->variant.no_o = 1;
         return plens__suspect_put(s, PLENS__PART_ATTENTION, "o_proj is missing");
     }
-    if (i > 2)
+    if (i > 4)
         return PLENS__NO_MORE;
     s->variant.matrix[i == 0 ? PLENS__SLOT_UP : PLENS__SLOT_GATE] =
         i == 0 ? PLENS__SLOT_GATE : PLENS__SLOT_UP;
     return plens__suspect_put(s, PLENS__PART_MLP,
                               i == 0 ? "gate_proj.weight is used in place of up_proj.weight"
                                      : "up_proj.weight is used in place of gate_proj.weight");
+}
+
+/* Matrices in fewer bits than the checkpoint has: one; those of attention, of the MLP; all. */
+static plens__answer keepings(const plens__case *c, size_t i, plens__suspect *s) {
+    static const char *const names[PLENS__N_KEEPINGS] = {
+        "",
+        "kept in 8 bits, one scale for a matrix",
+        "kept in 8 bits, one scale for a row",
+        "kept in 8 bits, one scale for 32 columns of a row",
+        "rounded to f16",
+        "rounded to bf16",
+        "cut to bf16, expected rounded if at all"};
+    static const char *const groups[] = {"attention", "the MLP", "the block"};
+    static const char *const parts[] = {PLENS__PART_ATTENTION, PLENS__PART_MLP, PLENS__PART_BOTH};
+    static const size_t first[] = {0, 4, 0}, end[] = {4, 7, 7};
+    const size_t n_each = PLENS__N_LINEAR + sizeof groups / sizeof *groups;
+    size_t which = i % n_each;
+    plens__keeping kept = (plens__keeping)(1 + i / n_each);
+    char text[160];
+    (void)c;
+    if (kept >= PLENS__N_KEEPINGS)
+        return PLENS__NO_MORE;
+    if (which < PLENS__N_LINEAR) {
+        s->variant.kept[which] = kept;
+        snprintf(text, sizeof text, "%s is %s", plens__slot_name((plens__slot)which), names[kept]);
+        return plens__suspect_put(s, plens__slot_part((plens__slot)which), text);
+    }
+    which -= PLENS__N_LINEAR;
+    for (size_t slot = first[which]; slot < end[which]; slot++)
+        s->variant.kept[slot] = kept;
+    snprintf(text, sizeof text, "the matrices of %s are %s", groups[which], names[kept]);
+    return plens__suspect_put(s, parts[which], text);
 }
 
 int plens__suspect_next(const plens__case *c, plens__suspect_cursor *cursor, plens__suspect *s) {
@@ -274,6 +314,7 @@ int plens__suspect_next(const plens__case *c, plens__suspect_cursor *cursor, ple
                                                  plens__suspect_masks,
                                                  residuals,
                                                  matrices,
+                                                 keepings,
                                                  plens__suspect_heads};
     while (cursor->group < sizeof groups / sizeof *groups) {
         s->variant = c->model;

@@ -92,6 +92,11 @@ const char *plens__slot_name(plens__slot slot);
 const char *plens__slot_part(plens__slot slot);
 int plens__slot_is_mlp(plens__slot slot);
 
+/* Adds to a text what printf would print. */
+void plens__append(char *text, size_t capacity, const char *format, ...);
+/* The finding's text becomes what printf would print, and explains the departure. */
+void plens__explain(plens__finding *finding, const char *format, ...);
+
 /* A number with up to 4 digits and no locale: "1e-06", "0.25", "500000". */
 const char *plens__show_number(double x, char *text);
 #define PLENS__NUMBER_TEXT 32

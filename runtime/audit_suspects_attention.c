@@ -132,20 +132,24 @@ plens__answer plens__suspect_positions(const plens__case *c, size_t i, plens__su
 plens__answer plens__suspect_masks(const plens__case *c, size_t i, plens__suspect *s) {
     size_t n = c->reference.n, window = s->variant.window;
     char text[112];
-    if (i < 5) {
+    if (i < 7) {
         static const char *const names[] = {
             "the softmax is taken before the causal mask, over later positions too",
             "the first position is hidden from all others (taken for padding)",
             "the softmax's denominator has a term too many (a sink of score 0)",
             "the scores are capped at 50 before the softmax",
-            "the scores are capped at 30 before the softmax"};
+            "the scores are capped at 30 before the softmax",
+            "scores fall with the distance (ALiBi), besides the rotation",
+            "scores fall with the distance (ALiBi), in place of the rotary embedding"};
         s->variant.mask_late = i == 0;
         s->variant.hide_first = i == 1;
         s->variant.sink = i == 2;
         s->variant.score_cap = i == 3 ? 50 : i == 4 ? 30 : 0;
+        s->variant.alibi = i == 5 || i == 6;
+        s->variant.no_rope_q = s->variant.no_rope_k = i == 6;
         return plens__suspect_put(s, PLENS__PART_ATTENTION, names[i]);
     }
-    i -= 5;
+    i -= 7;
     if (i < 3) {
         static const char *const names[] = {"the causal mask is missing",
                                             "the causal mask lets one later position through",

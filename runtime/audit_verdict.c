@@ -19,12 +19,6 @@ static void copy_finding(const plens__finding *finding, plens_audit_result *resu
     snprintf(result->cause, sizeof result->cause, "%s", finding->text);
 }
 
-static void add_norm(const plens__finding *norm, plens_audit_result *result) {
-    size_t used = strlen(result->cause);
-    snprintf(result->cause + used, sizeof result->cause - used, "; or the final norm: %s",
-             norm->text);
-}
-
 /* A departing block; block L and the final norm may be one step. */
 static plens_status explain_block(plens__audit *a, plens_audit_result *result, plens_error *error) {
     plens__finding finding, norm = {.explained = 0};
@@ -45,7 +39,7 @@ static plens_status explain_block(plens__audit *a, plens_audit_result *result, p
     copy_finding(&finding, result);
     result->or_final_norm = a->c.final_norm != NULL && (norm.explained || !finding.explained);
     if (norm.explained)
-        add_norm(&norm, result);
+        plens__append(result->cause, sizeof result->cause, "; or the final norm: %s", norm.text);
     return PLENS_OK;
 }
 

@@ -262,7 +262,7 @@ def kv_int8(model, layer, rng):
            softmax(q @ eight(k).mT * model.model.layers[layer - 1].self_attn.scaling + m) @ eight(v))
 
 
-@mistake("attention", "between positions")
+@mistake("attention", "cap of the scores")
 def softcap_scores(model, layer, rng):
     scores(model, layer, lambda s, m, v, q, k: softmax(5 * torch.tanh(s / 5) + m) @ v)
 
@@ -565,8 +565,26 @@ def zero_column(p, rng):
 
 def quantized(p, rng):
     """Eight bits and one scale for the whole matrix."""
-    scale = p.weight.data.abs().max() / 127
-    p.weight.data = (p.weight.data / scale).round() * scale
+    w = p.weight.data.float()
+    scale = w.abs().max() / 127
+    p.weight.data = ((w / scale).round() * scale).to(p.weight.dtype)
+
+
+def quantized_rows(p, rng):
+    """One scale for each row."""
+    w = p.weight.data.float()
+    scale = w.abs().amax(1, keepdim=True) / 127
+    p.weight.data = ((w / scale).round() * scale).to(p.weight.dtype)
+
+
+def quantized_32(p, rng):
+    """One scale for 32 columns of a row, kept in f16."""
+    w = p.weight.data.float()
+    for at in range(0, w.shape[1], 32):
+        part = w[:, at:at + 32]
+        scale = part.abs().amax(1, keepdim=True) / 127
+        w[:, at:at + 32] = (part / scale).round() * scale.half().float()
+    p.weight.data = w.to(p.weight.dtype)
 
 
 def no_bias(p, rng):
@@ -583,7 +601,9 @@ def bias_twice(p, rng):
 
 for_each("row", MATRICES, ["{}_proj"], zero_row)
 for_each("column", MATRICES, [], zero_column)
-for_each("int8", MATRICES, [], quantized)
+for_each("int8", MATRICES, ["{}_proj", "one scale for a matrix"], quantized)
+for_each("int8_rows", MATRICES, ["{}_proj", "one scale for a row"], quantized_rows)
+for_each("int8_32", MATRICES, ["{}_proj", "32 columns"], quantized_32)
 for_each("bias", MATRICES, ["bias of {}"], no_bias)
 for_each("bias_twice", MATRICES, ["bias of {}", "twice"], bias_twice)
 

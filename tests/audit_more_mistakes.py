@@ -296,7 +296,7 @@ def softmax_missing(model, layer, rng):
            (s * (m == 0)) / (m == 0).sum(-1, keepdim=True) @ v)
 
 
-@mistake("attention", "ALiBi|between positions")
+@mistake("attention", "ALiBi")
 def alibi(model, layer, rng):
     def change(s, m, v, q, k):
         n, h = s.shape[-1], s.shape[1]
@@ -461,6 +461,19 @@ def block_zero(p, rng):
     w[i:i + 4, j:j + 4] = 0
 
 
+def row_wrong(p, rng):
+    """A row of other numbers."""
+    w = p.weight.data
+    i = int(rng.integers(0, w.shape[0]))
+    w[i] = torch.from_numpy(rng.standard_normal(w.shape[1])).to(w.dtype) * w.float().pow(2).mean().sqrt()
+
+
+def column_wrong(p, rng):
+    w = p.weight.data
+    i = int(rng.integers(0, w.shape[1]))
+    w[:, i] = torch.from_numpy(rng.standard_normal(w.shape[0])).to(w.dtype) * w.float().pow(2).mean().sqrt()
+
+
 def negative(p, rng):
     p.weight.data.neg_()
 
@@ -471,7 +484,7 @@ for_each("row_scaled", MATRICES, ["{}_proj"], row_scaled)
 for_each("rows_swapped", MATRICES, ["{}_proj"], rows_swapped)
 for_each("columns_swapped", MATRICES, ["{}_proj"], columns_swapped)
 for_each("read_transposed", MATRICES, ["{}_proj"], read_transposed)
-for_each("truncated", MATRICES, [], truncated)
+for_each("truncated", MATRICES, ["{}_proj", "cut to bf16"], truncated)
 for_each("rolled", MATRICES, ["{}_proj"], rolled)
 for_each("permuted", MATRICES, [], permuted)
 for_each("two_entries", MATRICES, ["{}_proj"], two_entries)
@@ -479,6 +492,8 @@ for_each("five_entries", MATRICES, ["{}_proj"], five_entries)
 for_each("sign", MATRICES, ["{}_proj"], sign)
 for_each("half_entry", MATRICES, ["{}_proj"], half_entry)
 for_each("block_zero", MATRICES, ["{}_proj"], block_zero)
+for_each("row_wrong", MATRICES, ["{}_proj"], row_wrong)
+for_each("column_wrong", MATRICES, ["{}_proj"], column_wrong)
 for_each("negative", MATRICES, ["is negated"], negative)
 
 
@@ -523,12 +538,15 @@ def neurons_permuted(model, layer, rng):
     p.weight.data = p.weight.data[torch.from_numpy(rng.permutation(p.weight.shape[0]))]
 
 
-@mistake("MLP", "interleav|fused|gate")
+@mistake("MLP", "fused, then split at every second row")
 def gate_up_interleaved(model, layer, rng):
     """A fused matrix split at every second row in place of in halves."""
     m = block(model, layer).mlp
-    both = torch.cat((m.gate_proj.weight.data, m.up_proj.weight.data))
-    m.gate_proj.weight.data, m.up_proj.weight.data = both[0::2].clone(), both[1::2].clone()
+    for name in ("weight", "bias"):
+        gate, up = getattr(m.gate_proj, name), getattr(m.up_proj, name)
+        if gate is not None:
+            both = torch.cat((gate.data, up.data))
+            gate.data, up.data = both[0::2].clone(), both[1::2].clone()
 
 
 @mistake("MLP", "the block's input")

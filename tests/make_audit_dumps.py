@@ -82,10 +82,10 @@ def through(model, layer, x, ids):
     return held["out"].double()
 
 
-def visibility(clean, exact, wrong, layer, x, ids):
-    """How far the wrong block is from float64, in multiples of what the clean one is."""
+def visibility(clean, exact, wrong, layer, x, ids, stored):
+    """How far the wrong block, stored, is from float64, in multiples of what the clean one is."""
     truth = through(exact, layer, x.double(), ids)
-    off = [float((through(m, layer, x, ids) - truth).norm()) for m in (wrong, clean)]
+    off = [float((through(m, layer, x, ids).to(stored).double() - truth).norm()) for m in (wrong, clean)]
     return off[0] / (off[1] + 1e-30)
 
 
@@ -132,8 +132,8 @@ def make(options, clean, exact, name, count, precision, rng):
     tensors = run(model, ids)
     if truth["departs"] == f"block {layer}":
         x = tensors[f"hidden_states.{layer - 1}"][None]
-        kept = x.to(DTYPES[precision.split("-")[-1]]).to(x.dtype)
-        truth["visible"] = visibility(clean, exact, model, layer, kept, ids)
+        stored = DTYPES[precision.split("-")[-1]]
+        truth["visible"] = visibility(clean, exact, model, layer, x.to(stored).to(x.dtype), ids, stored)
     raw, logits = (bool(rng.integers(0, 2)) or not options.vary for _ in range(2))
     raw = raw and options.vary
     if not logits and (truth["departs"] == "unembed" or (raw and truth["departs"] == "final norm")):

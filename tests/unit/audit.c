@@ -14,9 +14,10 @@
 #include "tests/heap.h"
 #include "tests/test.h"
 
-#define DUMPS "tests/fixtures/dumps"
-#define MODEL "tests/fixtures/models/llama-biases"
-#define CLEAN DUMPS "/llama-biases/clean.3.12.f32.safetensors"
+#define DUMPS  "tests/fixtures/dumps"
+#define MODELS "tests/fixtures/models"
+#define MODEL  MODELS "/llama-biases"
+#define CLEAN  DUMPS "/llama-biases/clean.3.12.f32.safetensors"
 
 static plens_error error;
 
@@ -79,38 +80,48 @@ static const char *judged_right(const char *model, const char *folder, const ple
     return NULL;
 }
 
-static void check_dumps(const char *name) {
-    char path[512], folder[256], model[256];
+/* The dumps of a folder, all of one model in the folder `models`. */
+static void check_dumps(const char *models, const char *name, size_t least) {
+    char path[512], folder[256], model[512];
     plens__arena arena = {&heap, NULL};
     const plens__json *truth;
     const char *problem = NULL;
     size_t n = 0;
     snprintf(folder, sizeof folder, DUMPS "/%s", name);
-    snprintf(model, sizeof model, "tests/fixtures/models/%s", name);
+    snprintf(model, sizeof model, "%s/%s", models, name);
     snprintf(path, sizeof path, "%s/truth.json", folder);
     CHECK_OK(plens__json_load(&arena, path, &truth, &error), error);
     for (truth = truth->first; truth != NULL && problem == NULL; truth = truth->next, n++)
         problem = judged_right(model, folder, truth);
     plens__arena_free(&arena);
     CHECK_THAT(problem == NULL, "%s", problem);
-    CHECK(n >= 6);
+    CHECK(n >= least);
 }
 
 /* Guards against: a mistake that is missed, blamed on another block, or on the wrong part of it;
  * rounding that passes for a mistake; the same mistake in
  * every block passing for a rougher arithmetic. All seven linear layers have biases. */
 static void planted_mistakes_are_found(void) {
-    check_dumps("llama-biases");
+    check_dumps(MODELS, "llama-biases", 6);
 }
 
 /* The same with a sliding window, square matrices, and the final norm. */
 static void mistakes_with_a_window_are_found(void) {
-    check_dumps("mistral-window");
+    check_dumps(MODELS, "mistral-window", 6);
 }
 
 /* The same with norms of queries and keys, and a model run in 16 bits with a mistake. */
 static void mistakes_with_head_norms_are_found(void) {
-    check_dumps("qwen3-biases");
+    check_dumps(MODELS, "qwen3-biases", 6);
+}
+
+/* Guards against: a second wrong row that is the best by itself, not beside the first. */
+static void rows_are_chosen_together(void) {
+    char models[512];
+    if (test_shared() == NULL)
+        SKIP("no shared test data");
+    snprintf(models, sizeof models, "%s/models", test_shared());
+    check_dumps(models, "llmjp-like", 1);
 }
 
 /* Guards against: the shared dumps judged otherwise than their truth.json says. */
@@ -483,6 +494,7 @@ int main(void) {
     RUN(planted_mistakes_are_found);
     RUN(mistakes_with_a_window_are_found);
     RUN(mistakes_with_head_norms_are_found);
+    RUN(rows_are_chosen_together);
     RUN(shared_dumps);
     return test_finish();
 }
