@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "runtime/huge_pages.h"
 #include "runtime/matmul.h"
 #include "runtime/selfcheck.h"
 #include "runtime/sets.h"
@@ -10,6 +11,8 @@
 #ifdef _OPENMP
 #include <omp.h>
 #endif
+
+enum { PAGE = 4096 };
 
 #define MAX_THREADS 4096 /* OpenMP ends the process when the system has no more threads */
 
@@ -89,7 +92,7 @@ static size_t scratch_bytes(const plens__engine *engine) {
         size_t bytes = plens__matmul_scratch(engine->products[precision]);
         most = bytes > most ? bytes : most;
     }
-    return most;
+    return (most + PAGE - 1) / PAGE * PAGE;
 }
 
 /* ---- Opening ------------------------------------------------------------------------------- */
@@ -156,9 +159,10 @@ plens_status plens__engine_open(const plens_allocator *allocator, const plens_op
     choose_kernels(options->isa_limit, &made);
     made.scratch_bytes = scratch_bytes(&made);
     size_t bytes = (size_t)made.n_threads * made.scratch_bytes;
-    made.scratch = plens__alloc(&made.allocator, bytes);
-    if (made.scratch == NULL)
+    made.scratch_block = plens__alloc(&made.allocator, plens__huge_bytes(bytes));
+    if (made.scratch_block == NULL)
         return plens__fail_memory(error, bytes, "the threads' scratch");
+    made.scratch = plens__huge_begin(made.scratch_block, bytes);
     *engine = made;
     return PLENS_OK;
 }
@@ -166,6 +170,6 @@ plens_status plens__engine_open(const plens_allocator *allocator, const plens_op
 void plens__engine_close(plens__engine *engine) {
     if (engine == NULL)
         return;
-    plens__free(&engine->allocator, engine->scratch);
-    engine->scratch = NULL;
+    plens__free(&engine->allocator, engine->scratch_block);
+    engine->scratch_block = engine->scratch = NULL;
 }

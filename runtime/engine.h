@@ -15,8 +15,9 @@ typedef struct plens__engine {
     plens_precision precision; /* as asked; DEFAULT: the model decides */
     int n_threads;
     int n_processors;
-    char *scratch; /* [n_threads, scratch_bytes]: plens__matmul's packed panels */
-    size_t scratch_bytes;
+    char *scratch; /* [n_threads, scratch_bytes]: plens__matmul's packed panels, in... */
+    char *scratch_block;
+    size_t scratch_bytes; /* a multiple of pages */
     size_t n_choices;
     char choices[8][PLENS__CHOICE_BYTES]; /* plens_context_info.kernels */
 } plens__engine;

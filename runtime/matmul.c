@@ -16,7 +16,8 @@
 enum {
     ITEMS_PER_THREAD = 4,
     MOST_OUTPUTS = 256, /* in an item of few rows */
-    DIRECT_OUTPUTS = 16
+    DIRECT_OUTPUTS = 16,
+    LONG_K = 1 << 20
 };
 
 static size_t smaller(size_t a, size_t b) {
@@ -61,7 +62,7 @@ static size_t packed_bytes(const plens__product *product, plens__packing packing
 }
 
 size_t plens__operand_bytes(const plens__product *product, size_t n_rows, size_t n_in) {
-    size_t bytes = packed_bytes(product, PLENS__STRIPS, n_rows, n_in);
+    size_t bytes = packed_bytes(product, PLENS__STRIPS, n_rows, n_in); /* whole ones no less */
     size_t few = packed_bytes(product, PLENS__PANELS, smaller(n_rows, PLENS__FEW_ROWS), n_in);
     return product->pack_w_strip != NULL && few > bytes ? few : bytes;
 }
@@ -96,8 +97,9 @@ static void pack_unit(void *arg, size_t item, int thread) {
     size_t most = unit_of(product, x->packing).rows, r = item * most;
     size_t n_rows = smaller(most, x->n_rows - r);
     (void)thread;
-    for (size_t k = 0; k < x->n_in; k += product->k_part) {
-        size_t n_k = smaller(product->k_part, x->n_in - k);
+    size_t part = x->packing == PLENS__STRIPS_WHOLE ? x->n_in : product->k_part;
+    for (size_t k = 0; k < x->n_in; k += part) {
+        size_t n_k = smaller(part, x->n_in - k);
         const float *from = p->x + r * x->ldx + k;
         char *to = p->to + unit_at(x, r, k);
         if (x->packing == PLENS__PANELS)
@@ -129,8 +131,8 @@ typedef struct matmul {
     const plens__operand *x;
     float *y;
     size_t ldy;
-    size_t rows_per_item, panels_per_item, row_items; /* of many rows */
-    size_t outputs_per_item;                          /* of few */
+    size_t rows_per_item, row_items, panels_per_item;
+    size_t outputs_per_item; /* of few rows, or where w is multiplied directly */
 } matmul;
 
 /* Outputs that few rows meet at once: their strips should stay in the first-level cache. */
@@ -151,7 +153,18 @@ static size_t group_bytes(const plens__product *product) {
            group * PLENS__FEW_ROWS * sizeof(float);
 }
 
+/* What a direct product wants for its largest item; a longer k makes no difference. */
+static size_t direct_bytes(const plens__product *product) {
+    return product->direct_scratch == NULL
+               ? 0
+               : larger(product->direct_scratch(product->item_rows, LONG_K,
+                                                product->item_panels * product->panel),
+                        product->direct_scratch(PLENS__FEW_ROWS, LONG_K, MOST_OUTPUTS));
+}
+
 size_t plens__matmul_scratch(const plens__product *product) {
+    if (product->direct_rows == SIZE_MAX)
+        return direct_bytes(product);
     size_t panel = blocks(product->k_part) * product->panel_block;
     return product->pack_w_strip != NULL ? larger(panel, group_bytes(product)) : panel;
 }
@@ -220,10 +233,9 @@ static size_t cut(matmul *m) {
     size_t rows = ceil_divide(n_rows, ceil_divide(n_rows, product->item_rows));
     m->rows_per_item = ceil_divide(rows, product->strip) * product->strip;
     m->row_items = ceil_divide(n_rows, m->rows_per_item);
-    m->panels_per_item = product->item_panels;
-    while (m->panels_per_item > 1 &&
-           m->row_items * ceil_divide(n_panels, m->panels_per_item) < wanted)
-        m->panels_per_item /= 2;
+    size_t column_items = larger(ceil_divide(n_panels, product->item_panels),
+                                 smaller(n_panels, ceil_divide(wanted, m->row_items)));
+    m->panels_per_item = ceil_divide(n_panels, column_items);
     return m->row_items * ceil_divide(n_panels, m->panels_per_item);
 }
 
@@ -285,27 +297,44 @@ static void turned_item(void *arg, size_t item, int thread) {
         add_bias(m, 0, n_rows, begin, end - begin);
 }
 
-/* Item: outputs, with w as it lies in memory. */
+/* Item: outputs of a block of rows, with w as it lies in memory. */
 static void direct_item(void *arg, size_t item, int thread) {
     const matmul *m = arg;
     const plens__operand *x = m->x;
     const plens__product *product = x->product;
-    size_t o = item * m->outputs_per_item;
+    size_t r = item % m->row_items * m->rows_per_item,
+           o = item / m->row_items * m->outputs_per_item;
+    size_t n_rows = smaller(m->rows_per_item, x->n_rows - r);
     size_t n = smaller(m->outputs_per_item, m->w->n_out - o);
-    size_t step = product->strip_block > 0 ? unit_step(x, x->n_in) : x->ldx * sizeof(float);
-    (void)thread;
-    product->multiply_directly(m->w->dtype, x->n_rows, x->n_in, x->data, step, weight_at(m, o, 0),
-                               row_bytes(m), n, m->y + o, m->ldy);
+    size_t step = x->ldx * sizeof(float), from = r * step;
+    if (product->strip_block > 0) {
+        step = unit_step(x, x->n_in);
+        from = unit_at(x, r, 0);
+    }
+    product->multiply_directly(m->w->dtype, n_rows, x->n_in, (const char *)x->data + from, step,
+                               weight_at(m, o, 0), row_bytes(m), n, m->y + r * m->ldy + o, m->ldy,
+                               m->engine->scratch + (size_t)thread * m->engine->scratch_bytes);
     if (m->bias != NULL)
-        add_bias(m, 0, x->n_rows, o, n);
+        add_bias(m, r, n_rows, o, n);
 }
 
 /* Multiples of what a product does at once, and of a line of y's rows. */
 static size_t cut_few(matmul *m, size_t at_once) {
     size_t wanted = ITEMS_PER_THREAD * (size_t)m->engine->n_threads;
     size_t n = ceil_divide(m->w->n_out, wanted);
+    m->rows_per_item = m->x->n_rows;
+    m->row_items = 1;
     m->outputs_per_item = ceil_divide(smaller(n, MOST_OUTPUTS), at_once) * at_once;
     return ceil_divide(m->w->n_out, m->outputs_per_item);
+}
+
+static size_t cut_directly(matmul *m) {
+    const plens__product *product = m->x->product;
+    if (m->x->n_rows <= PLENS__FEW_ROWS)
+        return cut_few(m, product->direct_rows == SIZE_MAX ? product->panel : DIRECT_OUTPUTS);
+    size_t n_items = cut(m);
+    m->outputs_per_item = m->panels_per_item * product->panel;
+    return n_items;
 }
 
 void plens__matmul(const plens__engine *engine, const plens__matrix *w, const float *bias,
@@ -318,8 +347,7 @@ void plens__matmul(const plens__engine *engine, const plens__matrix *w, const fl
         plens__parallel_flush(engine, product->flushes, cut_few(&m, group_of(product)), turned_item,
                               &m);
     else if (x->packing == PLENS__STRIPS_WHOLE)
-        plens__parallel_flush(engine, product->flushes, cut_few(&m, DIRECT_OUTPUTS), direct_item,
-                              &m);
+        plens__parallel_flush(engine, product->flushes, cut_directly(&m), direct_item, &m);
     else
         plens__parallel_flush(engine, product->flushes, cut(&m), multiply_item, &m);
 }

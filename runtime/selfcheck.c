@@ -115,7 +115,15 @@ int plens__selfcheck_rows(const plens__kernels *kernels) {
 
 /* ---- Products ---- */
 
-enum { ROWS = 9, K = 37, OUTPUTS = 19, K_BLOCKS = 2, N_PROBLEMS = 4 };
+enum {
+    ROWS = 9,
+    K = 37,
+    OUTPUTS = 19,
+    K_BLOCKS = 2,
+    N_PROBLEMS = 4,
+    PANEL_BYTES = K_BLOCKS * PLENS__PANEL_BLOCK_MAX,
+    SCRATCH_BYTES = PLENS__SCRATCH_MAX(ROWS, K, OUTPUTS)
+};
 
 typedef struct problem {
     plens_dtype dtype;
@@ -176,7 +184,8 @@ typedef struct product_check {
  * it cannot be called so. */
 static int solve(const plens__product *product, const problem *p, plens__way way, int resume,
                  float *c) {
-    char strips[K_BLOCKS * PLENS__ROWS_BLOCK_MAX], panel[K_BLOCKS * PLENS__PANEL_BLOCK_MAX];
+    char strips[K_BLOCKS * PLENS__ROWS_BLOCK_MAX];
+    char panel[PANEL_BYTES > SCRATCH_BYTES ? PANEL_BYTES : SCRATCH_BYTES];
     plens__trial trial = {
         .way = way,
         .dtype = p->dtype,

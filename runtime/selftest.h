@@ -8,13 +8,16 @@
 #include "runtime/kernels/product.h"
 
 enum {
-    PLENS__TEST_FIELD = 8192, /* floats */
-    PLENS__TEST_ROWS = 40,    /* of a product, at most, and so on */
+    PLENS__TEST_FIELD = 16384, /* floats */
+    PLENS__TEST_ROWS = 72,     /* of a product, at most, and so on */
     PLENS__TEST_OUT = 100,
     PLENS__TEST_K = 200,
-    PLENS__TEST_BLOCKS = (PLENS__TEST_K + PLENS__BLOCK_K - 1) / PLENS__BLOCK_K,
-    PLENS__TEST_STRIPS = PLENS__TEST_BLOCKS * (PLENS__TEST_ROWS / 9 + 1) * PLENS__ROWS_BLOCK_MAX,
-    PLENS__TEST_PANEL = PLENS__TEST_BLOCKS * PLENS__PANEL_BLOCK_MAX
+    PLENS__TEST_LONG_ROWS = 12, /* of one with long k */
+    PLENS__TEST_LONG_OUT = 15,
+    PLENS__TEST_LONG_K = 1300, /* more than a part of k */
+    PLENS__TEST_BLOCKS = (PLENS__TEST_LONG_K + PLENS__BLOCK_K - 1) / PLENS__BLOCK_K,
+    PLENS__TEST_STRIPS = PLENS__TEST_BLOCKS * 2 * PLENS__ROWS_BLOCK_MAX,
+    PLENS__TEST_PANEL = PLENS__TEST_BLOCKS * PLENS__PANEL_BLOCK_MAX /* enough for scratch, too */
 };
 
 /* Kinds of values. PLAIN: few bits and both signs, so that sums cancel. EDGE: products of them are

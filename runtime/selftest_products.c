@@ -8,7 +8,7 @@
 #include "runtime/trial.h"
 #include "runtime/widen.h"
 
-enum { ROUNDS = 300, FROM = 21, SLACK = 5 };
+enum { ROUNDS = 225, FROM = 21, SLACK = 5 };
 
 /* Any finite half; of float and bf16 the value's own kind. */
 static void put_weight(plens__test *test, plens_dtype dtype, float value, char *to) {
@@ -23,9 +23,11 @@ static void put_weight(plens__test *test, plens_dtype dtype, float value, char *
 static plens__trial make_trial(plens__test *test, plens_dtype dtype, plens__test_kind kind) {
     size_t size = dtype == PLENS_F32 ? 4 : 2;
     plens__trial t = {.dtype = dtype, .w = test->w + 1, .x = test->a + 1};
-    t.n_rows = 1 + plens__test_below(test, plens__test_below(test, 2) ? 4 : PLENS__TEST_ROWS);
-    t.k = 1 + plens__test_below(test, PLENS__TEST_K);
-    t.n_out = 1 + plens__test_below(test, PLENS__TEST_OUT - 1);
+    int is_long = plens__test_below(test, 6) == 0;
+    size_t most_rows = is_long ? PLENS__TEST_LONG_ROWS : PLENS__TEST_ROWS;
+    t.n_rows = 1 + plens__test_below(test, plens__test_below(test, 2) ? 4 : most_rows);
+    t.k = 1 + plens__test_below(test, is_long ? PLENS__TEST_LONG_K : PLENS__TEST_K);
+    t.n_out = 1 + plens__test_below(test, (is_long ? PLENS__TEST_LONG_OUT : PLENS__TEST_OUT) - 1);
     t.ldx = t.k + plens__test_below(test, 2);
     t.row_bytes = t.k * size + size * plens__test_below(test, 2);
     t.k_part = plens__test_below(test, 3) ? t.k : PLENS__BLOCK_K * (1 + plens__test_below(test, 3));
@@ -44,7 +46,9 @@ static void run_trial(plens__test *test, const plens__product *product, plens_dt
     plens__trial t = make_trial(test, dtype, kind), whole;
     t.way = way;
     if (!plens__trial_has_way(product, &t))
-        t.way = PLENS__WAY_PANELS;
+        t.way = product->multiply != NULL ? PLENS__WAY_PANELS : PLENS__WAY_DIRECT;
+    if (t.way == PLENS__WAY_DIRECT)
+        t.resume = 0;
     whole = t;
     whole.way = PLENS__WAY_PANELS;
     size_t ldc = t.n_out + plens__test_below(test, SLACK);

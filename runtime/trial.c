@@ -68,10 +68,11 @@ static void solve_turned_strip(const plens__product *product, const plens__trial
 }
 
 static void solve_directly(const plens__product *product, const plens__trial *t, void *strips,
-                           float *c, size_t ldc) {
+                           void *scratch, float *c, size_t ldc) {
     plens__fpstate saved;
-    for (size_t r = 0; r < t->n_rows; r += product->direct_rows) {
-        size_t n_rows = smaller(product->direct_rows, t->n_rows - r), step = t->ldx * sizeof(float);
+    for (size_t r = 0, n_rows; r < t->n_rows; r += n_rows) {
+        size_t step = t->ldx * sizeof(float);
+        n_rows = smaller(product->direct_rows, t->n_rows - r);
         const void *x = t->x + r * t->ldx;
         if (product->strip_block > 0) {
             step = pack_strips(product, t, r, n_rows, 0, t->k, strips);
@@ -79,7 +80,7 @@ static void solve_directly(const plens__product *product, const plens__trial *t,
         }
         plens__fpstate_enter(&saved, product->flushes);
         product->multiply_directly(t->dtype, n_rows, t->k, x, step, t->w, t->row_bytes, t->n_out,
-                                   c + r * ldc, ldc);
+                                   c + r * ldc, ldc, scratch);
         plens__fpstate_leave(&saved);
     }
 }
@@ -91,14 +92,14 @@ int plens__trial_has_way(const plens__product *product, const plens__trial *tria
     case PLENS__WAY_DIRECT:
         return product->direct_rows > 0 && !trial->resume;
     default:
-        return 1;
+        return product->multiply != NULL;
     }
 }
 
 void plens__trial_solve(const plens__product *product, const plens__trial *trial, void *strips,
                         void *panel, float *c, size_t ldc) {
     if (trial->way == PLENS__WAY_DIRECT) {
-        solve_directly(product, trial, strips, c, ldc);
+        solve_directly(product, trial, strips, panel, c, ldc);
         return;
     }
     for (size_t k0 = 0; k0 < trial->k; k0 += trial->k_part) {

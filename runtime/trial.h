@@ -27,8 +27,8 @@ typedef struct plens__trial {
 /* 1 if the product can be called so on this trial. */
 int plens__trial_has_way(const plens__product *product, const plens__trial *trial);
 
-/* c [n_rows, n_out], ldc floats between rows. strips has room for all rows' strips and panel for a
- * panel, each of a part of k. */
+/* c [n_rows, n_out], ldc floats between rows. strips has room for all rows' strips, and panel for a
+ * panel, each of a part of k, or for what direct_scratch says. */
 void plens__trial_solve(const plens__product *product, const plens__trial *trial, void *strips,
                         void *panel, float *c, size_t ldc);
 

@@ -258,13 +258,16 @@ INLINE void multiply_direct(plens_dtype dtype, const size_t n_parts, size_t n_ro
 }
 
 KERNEL void direct_bf16(plens_dtype dtype, size_t n_rows, size_t k, const void *x, size_t x_step,
-                        const void *w, size_t row_bytes, size_t n_out, float *c, size_t ldc) {
+                        const void *w, size_t row_bytes, size_t n_out, float *c, size_t ldc,
+                        void *scratch) {
+    (void)scratch;
     FOR_DTYPE(dtype, multiply_direct, 1, n_rows, k, x, x_step, w, row_bytes, n_out, c, ldc);
 }
 
 KERNEL void direct_bf16x3(plens_dtype dtype, size_t n_rows, size_t k, const void *x, size_t x_step,
-                          const void *w, size_t row_bytes, size_t n_out, float *c, size_t ldc) {
-    (void)dtype; /* PLENS_BF16 */
+                          const void *w, size_t row_bytes, size_t n_out, float *c, size_t ldc,
+                          void *scratch) {
+    (void)dtype, (void)scratch; /* PLENS_BF16 */
     multiply_direct(PLENS_BF16, 3, n_rows, k, x, x_step, w, row_bytes, n_out, c, ldc);
 }
 

@@ -27,6 +27,8 @@
 #ifndef PLENS_RUNTIME_PRODUCT_H
 #define PLENS_RUNTIME_PRODUCT_H
 
+#include <stdint.h>
+
 #include "plens.h"
 
 #define PLENS__BLOCK_K 32
@@ -37,9 +39,11 @@
 #define PLENS__DIRECT_ROWS 4
 
 /* At most: */
-#define PLENS__PANEL_MAX       64         /* outputs in a panel */
-#define PLENS__PANEL_BLOCK_MAX (8 << 10)  /* bytes of a panel's block */
-#define PLENS__ROWS_BLOCK_MAX  (12 << 10) /* bytes of a block of the strips that hold 9 rows */
+#define PLENS__PANEL_MAX                     64        /* outputs in a panel */
+#define PLENS__PANEL_BLOCK_MAX               (8 << 10) /* bytes of a panel's block */
+#define PLENS__ROWS_BLOCK_MAX                (12 << 10) /* bytes of a block of the strips that hold 9 rows */
+#define PLENS__SCRATCH_MAX(n_rows, k, n_out)            /* direct_scratch */                       \
+    (((n_out) + 31) / 32 * ((((k) + 31) / 32 << 11) + (((n_rows) + 31) / 32 << 12)))
 
 typedef struct plens__product {
     plens_isa isa;
@@ -80,11 +84,16 @@ typedef struct plens__product {
     /* At most direct_rows rows, all of k: c [n_rows, n_out] with ldc floats between rows, straight
      * from w [n_out, k] with row_bytes between rows, unaligned; it is transposed on the way. x is
      * in strips of all of k, x_step bytes apart; or, where strip_block is 0, in rows x_step bytes
-     * apart. NULL: not with this one. */
+     * apart. scratch is of direct_scratch(...) bytes; NULL where that function is. NULL: not with
+     * this product. */
     void (*multiply_directly)(plens_dtype dtype, size_t n_rows, size_t k, const void *x,
                               size_t x_step, const void *w, size_t row_bytes, size_t n_out,
-                              float *c, size_t ldc);
-    size_t direct_rows; /* at most FEW_ROWS; 0: none */
+                              float *c, size_t ldc, void *scratch);
+    size_t (*direct_scratch)(size_t n_rows, size_t k, size_t n_out);
+
+    /* At most FEW_ROWS; 0: none. SIZE_MAX: any number, in items of item_rows and item_panels, and
+     * this is the only way: k_part and panel_block are 0, pack_w and multiply NULL. */
+    size_t direct_rows;
 } plens__product;
 
 /* The product of a precision, or NULL where the set, or the build, has none. It must not be called,

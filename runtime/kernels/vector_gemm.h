@@ -309,6 +309,8 @@ INLINE void direct_as(plens_dtype dtype, size_t n_rows, size_t k, const float *x
 }
 
 KERNEL void gemm_directly(plens_dtype dtype, size_t n_rows, size_t k, const void *x, size_t x_step,
-                          const void *w, size_t row_bytes, size_t n_out, float *c, size_t ldc) {
+                          const void *w, size_t row_bytes, size_t n_out, float *c, size_t ldc,
+                          void *scratch) {
+    (void)scratch;
     FOR_DTYPE(dtype, direct_as, n_rows, k, x, x_step / sizeof(float), w, row_bytes, n_out, c, ldc);
 }

@@ -70,9 +70,10 @@ static void open_engine(const plens__product *product, int n_threads, plens__eng
     options.threads = n_threads;
     if (plens__engine_open(&allocator, &options, engine, NULL) != PLENS_OK)
         abort();
-    plens__free(&allocator, engine->scratch);
+    plens__free(&allocator, engine->scratch_block);
     engine->scratch_bytes = plens__matmul_scratch(product);
-    engine->scratch = plens__alloc(&allocator, (size_t)engine->n_threads * engine->scratch_bytes);
+    engine->scratch_block = engine->scratch =
+        plens__alloc(&allocator, (size_t)engine->n_threads * engine->scratch_bytes);
 }
 
 /* y as a product and a number of threads make it, in memory of [n_rows, ldy] that is filled with 7

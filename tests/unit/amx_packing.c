@@ -1,0 +1,104 @@
+/* amx_pack.h, where there is AVX-512 BF16, against what the definition packs. */
+#include "sets.h"
+
+#if defined(__x86_64__) && ((defined(__clang__) && __clang_major__ >= 12) ||                       \
+                            (!defined(__clang__) && defined(__GNUC__) && __GNUC__ >= 11))
+
+#include <immintrin.h>
+
+#include "runtime/kernels/constants.h"
+#include "runtime/kernels/unroll.h"
+
+#define TARGET                                                                                     \
+    __attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx512bf16,avx2,fma,f16c")))
+#define KERNEL TARGET static
+#define INLINE __attribute__((always_inline)) TARGET static inline
+
+#include "runtime/kernels/avx512_registers.h"
+#include "runtime/kernels/avx512_words.h"
+
+#include "runtime/kernels/amx_pack.h"
+
+KERNEL void pack_tile_as(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows,
+                         size_t n, char *to) {
+    FOR_DTYPE(dtype, pack_tile, w, row_bytes, n_rows, n, to);
+}
+
+/* What TDPBF16PS reads in a word: denormals are zeros, all NaN alike. */
+static uint32_t as_read(float value) {
+    uint32_t bits, half;
+    memcpy(&bits, &value, sizeof bits);
+    half = bits >> 16;
+    if ((half & 0x7F80) == 0)
+        return half & 0x8000;
+    return (half & 0x7FFF) > 0x7F80 ? 0x7FC0 : half;
+}
+
+static uint32_t word_of(const char *tiles, size_t at) {
+    uint16_t half;
+    memcpy(&half, tiles + 2 * at, sizeof half);
+    uint32_t bits = (uint32_t)half << 16;
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return as_read(value);
+}
+
+static float x[32 * 100];
+static char w[16 * 200 + 1], packed[3 * 3 * 2048];
+
+/* A pair swapped, an output too few, a value rounded otherwise, k beyond the end that is not zero.
+ */
+static void weights_are_packed_as_the_definition_has_them(void) {
+    static float plain[32][16];
+    if (!plens__cpu_detect().avx512bf16)
+        SKIP("no AVX512BF16");
+    for (int round = 0; round < 3000 && !test_bad; round++) {
+        plens_dtype dtype = (plens_dtype)(PLENS_F32 + round % 3);
+        size_t n_rows = 1 + test_below(18), n = 1 + test_below(36);
+        for (size_t i = 0; i < sizeof w; i++)
+            w[i] = (char)test_random();
+        plens__product_scalar(PLENS_PRECISION_BF16)
+            ->pack_w(dtype, w + 1, 200, n_rows < 16 ? n_rows : 16, n < 32 ? n : 32, plain);
+        pack_tile_as(dtype, w + 1, 200, n_rows, n, packed);
+        for (size_t i = 0; i < 32; i++)
+            for (size_t o = 0; o < 16; o++)
+                CHECK_THAT(word_of(packed, (i / 2 * 16 + o) * 2 + i % 2) == as_read(plain[i][o]),
+                           "round %d, k %zu, output %zu", round, i, o);
+    }
+}
+
+/* Parts of bf16x3 in another order, a row of another strip, rows that are not there. */
+static void rows_are_packed_as_the_definition_has_them(void) {
+    static float plain[3 * 3 * 32];
+    if (!plens__cpu_detect().avx512bf16)
+        SKIP("no AVX512BF16");
+    for (int round = 0; round < 500 && !test_bad; round++) {
+        size_t parts = round % 2 ? 1 : 3, k = 1 + test_below(96), n_rows = 1 + test_below(32);
+        const plens__product *definition =
+            plens__product_scalar(parts == 1 ? PLENS_PRECISION_BF16 : PLENS_PRECISION_BF16X3);
+        test_fill(x, sizeof x / sizeof *x, (test_kind)(round / 2 % N_KINDS));
+        (parts == 1 ? pack_x_bf16 : pack_x_bf16x3)(x, 100, n_rows, k, packed);
+        for (size_t r = 0; r < 32; r++) {
+            memset(plain, 0, sizeof plain);
+            if (r < n_rows)
+                definition->pack_x(x + r * 100, 100, 1, k, plain);
+            for (size_t i = 0; i < (k + 31) / 32 * parts * 32; i++)
+                CHECK_THAT(word_of(packed, (i / 32 * 32 + r) * 32 + i % 32) == as_read(plain[i]),
+                           "round %d, row %zu, word %zu", round, r, i);
+        }
+    }
+}
+
+int main(void) {
+    RUN(weights_are_packed_as_the_definition_has_them);
+    RUN(rows_are_packed_as_the_definition_has_them);
+    return test_finish();
+}
+
+#else
+
+int main(void) {
+    return test_finish();
+}
+
+#endif
