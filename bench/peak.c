@@ -2,6 +2,7 @@
 
 #include "bench/peak.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -40,6 +41,23 @@ typedef struct instruction {
 
 enum { ROUNDS = 2000000, AMX_ROUNDS = 200000 };
 
+/* What is multiplied: bf16 numbers between 0.5 and 2 of both signs, or floats of pairs of them.
+ * Zeros, or the same tiles again and again, would not do: a processor whose clock follows its power
+ * then is a quarter faster. */
+enum { NUMBERS = 8192, QUAD = 2048 }; /* 16 KiB; four tiles */
+
+/* At a cache line. */
+static const uint16_t *numbers(void) {
+    static uint16_t block[NUMBERS + 32];
+    uint16_t *made = block + (64 - (uintptr_t)block % 64) / sizeof *block;
+    uint32_t random = 1;
+    for (size_t i = 0; i < NUMBERS && made[NUMBERS - 1] == 0; i++) {
+        random = random * 1664525 + 1013904223;
+        made[i] = (uint16_t)((random >> 16 & 0x80FF) | 0x3F00);
+    }
+    return made;
+}
+
 #if defined(__x86_64__) && (defined(__GNUC__) || defined(__clang__))
 
 /* Twelve chains hide a latency of 4 to 6 cycles. The assembly does not say that it changes the
@@ -57,7 +75,10 @@ enum { ROUNDS = 2000000, AMX_ROUNDS = 200000 };
 #define BURN(name, op, r)                                                                          \
     static void name(void *arg, size_t item, int thread) {                                         \
         (void)arg, (void)item, (void)thread;                                                       \
-        __asm__ volatile("vzeroall" ::: "memory");                                                 \
+        __asm__ volatile("vzeroall\n\tvmovups (%0), %%" r "12\n\tvmovups 64(%0), %%" r "13"        \
+                         :                                                                         \
+                         : "r"(numbers())                                                          \
+                         : "memory", "xmm12", "xmm13");                                            \
         for (int i = 0; i < ROUNDS; i++)                                                           \
             TWELVE(op, r);                                                                         \
         __asm__ volatile("vzeroupper" ::: "memory");                                               \
@@ -66,8 +87,9 @@ BURN(burn_fma_512, "vfmadd231ps", "zmm")
 BURN(burn_fma_256, "vfmadd231ps", "ymm")
 BURN(burn_dp, "vdpbf16ps", "zmm")
 
-/* Four tiles of sums, as TDPBF16PS has a latency of 52 cycles and begins every 16. In bytes, as
- * assemblers older than AMX do not know it. */
+/* Four tiles of sums, as TDPBF16PS has a latency of 52 cycles and begins every 16; the operands
+ * come from the first-level cache meanwhile. In bytes, as assemblers older than AMX do not know it.
+ */
 static void burn_amx(void *arg, size_t item, int thread) {
     static const struct {
         unsigned char palette, start, reserved[14];
@@ -76,12 +98,22 @@ static void burn_amx(void *arg, size_t item, int thread) {
     } tiles = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
     (void)arg, (void)item, (void)thread;
     __asm__ volatile(".byte 0xC4,0xE2,0x78,0x49,0x00" ::"a"(&tiles), "m"(tiles)); /* ldtilecfg */
-    for (int i = 0; i < AMX_ROUNDS; i++)
-        __asm__ volatile(".byte 0xC4,0xE2,0x42,0x5C,0xC6\n\t" /* tdpbf16ps tmm7, tmm6, tmm0 */
-                         ".byte 0xC4,0xE2,0x42,0x5C,0xCE\n\t" /* … tmm1 */
-                         ".byte 0xC4,0xE2,0x42,0x5C,0xD6\n\t" /* … tmm2 */
-                         ".byte 0xC4,0xE2,0x42,0x5C,0xDE");   /* … tmm3 */
-    __asm__ volatile(".byte 0xC4,0xE2,0x78,0x49,0xC0");       /* tilerelease */
+    for (size_t i = 0; i < AMX_ROUNDS; i++) {
+        const uint16_t *from = numbers() + i * QUAD % NUMBERS;
+        __asm__ volatile(".byte 0xC4,0xE2,0x7B,0x4B,0x24,0x08\n\t" /* tileloadd (rax,rcx), tmm4 */
+                         ".byte 0xC4,0xE2,0x7B,0x4B,0x34,0x0A\n\t" /* … (rdx,rcx), tmm6 */
+                         ".byte 0xC4,0xE2,0x4A,0x5C,0xC4\n\t"      /* tdpbf16ps tmm6, tmm4, tmm0 */
+                         ".byte 0xC4,0xE2,0x7B,0x4B,0x3C,0x0E\n\t" /* … (rsi,rcx), tmm7 */
+                         ".byte 0xC4,0xE2,0x42,0x5C,0xCC\n\t"      /* … tmm7, tmm4, tmm1 */
+                         ".byte 0xC4,0xE2,0x7B,0x4B,0x2C,0x0F\n\t" /* … (rdi,rcx), tmm5 */
+                         ".byte 0xC4,0xE2,0x4A,0x5C,0xD5\n\t"      /* … tmm6, tmm5, tmm2 */
+                         ".byte 0xC4,0xE2,0x42,0x5C,0xDD"          /* … tmm7, tmm5, tmm3 */
+                         :
+                         : "a"(from), "d"(from + 512), "S"(from + 1024), "D"(from + 1536),
+                           "c"((size_t)64)
+                         : "memory");
+    }
+    __asm__ volatile(".byte 0xC4,0xE2,0x78,0x49,0xC0"); /* tilerelease */
 }
 
 static instruction instruction_of(const plens__product *product) {
@@ -115,6 +147,7 @@ const char *bench_instruction(const plens__product *product) {
 double bench_peak(const plens__engine *engine, const plens__product *product) {
     instruction of = instruction_of(product);
     double best = 0;
+    numbers(); /* made before the threads begin */
     for (int run = 0; run < 7 && of.burn != NULL; run++) {
         double begin = bench_now();
         plens__parallel(engine, (size_t)engine->n_threads, of.burn, NULL);
