@@ -4,8 +4,11 @@
 
 #include <math.h>
 
+#include "runtime/kernels/ahead.h"
 #include "runtime/numeric.h"
 #include "runtime/pass.h"
+
+enum { SITE_GROUP = 8 };
 
 /* ---- one site and one block of the vocabulary ---- */
 
@@ -82,7 +85,7 @@ static void count_ranks(const plens__kernels *kernels, plens_lens_token *tokens,
 typedef struct tile_sites {
     plens__pass *pass;
     int final;
-    size_t first;
+    size_t first, n;
     size_t first_id, n_ids;
 } tile_sites;
 
@@ -106,15 +109,13 @@ static void add_cross(const tile_sites *t, plens__lens_site *site, size_t in_han
     }
 }
 
-static void reduce_task(void *arg, size_t item, int thread) {
-    const tile_sites *t = arg;
+static void reduce_site(const tile_sites *t, size_t in_hand) {
     plens__lens *lens = &t->pass->lens;
     const plens__kernels *kernels = t->pass->engine->kernels;
-    size_t layer, row = site_row(t, item, &layer), index = row * lens->n_layers + layer;
+    size_t layer, row = site_row(t, in_hand, &layer), index = row * lens->n_layers + layer;
     plens__lens_site *site = &lens->sites[index];
-    const float *logits = lens->logits + item * PLENS__TILE_IDS;
+    const float *logits = lens->logits + in_hand * PLENS__TILE_IDS;
     tile_logits tile = {logits, t->n_ids, -INFINITY};
-    (void)thread;
     for (size_t from = 0; from < t->n_ids; from += PLENS__VOCAB_BLOCK) {
         size_t n = t->n_ids - from < PLENS__VOCAB_BLOCK ? t->n_ids - from : PLENS__VOCAB_BLOCK;
         plens__vocab_sums sums;
@@ -133,6 +134,23 @@ static void reduce_task(void *arg, size_t item, int thread) {
         size_t n_targets = lens->prompts[lens->entries[e].prompt].n_targets;
         count_ranks(kernels, lens->targets + lens->entries[e].targets + layer * n_targets,
                     n_targets, &tile);
+    }
+}
+
+/* Item: sites in hand. Each asks for the next one's logits: another processor may have made them.
+ */
+static void reduce_task(void *arg, size_t item, int thread) {
+    const tile_sites *t = arg;
+    const float *logits = t->pass->lens.logits;
+    size_t end = (item + 1) * SITE_GROUP < t->n ? (item + 1) * SITE_GROUP : t->n;
+    (void)thread;
+    for (size_t in_hand = item * SITE_GROUP; in_hand < end; in_hand++) {
+        const size_t bytes = PLENS__TILE_IDS * sizeof *logits;
+        plens__ahead next =
+            plens__ahead_begin((uintptr_t)(logits + (in_hand + 1) * PLENS__TILE_IDS), bytes, bytes);
+        if (in_hand + 1 < end)
+            plens__ahead_ask(&next, next.lines);
+        reduce_site(t, in_hand);
     }
 }
 
@@ -177,16 +195,17 @@ static plens_status pass_tile(plens__pass *pass, int final, size_t n_sites,
     plens__lens *lens = &pass->lens;
     size_t d = tile->n_in;
     const float *states = final ? lens->final : lens->early;
-    tile_sites t = {pass, final, 0, first_id, tile->n_out};
+    tile_sites t = {pass, final, 0, 0, first_id, tile->n_out};
     for (; t.first < n_sites; t.first += PLENS__LENS_ROWS) {
         size_t n = n_sites - t.first;
         if (n > PLENS__LENS_ROWS)
             n = PLENS__LENS_ROWS;
+        t.n = n;
         size_t again = !final && lens->options->kl ? make_powers(&t, n, tile) : 0;
         plens__operand x = plens__pass_operand(pass, states + t.first * d, d, n, d);
         plens__matmul(pass->engine, tile, NULL, &x, lens->logits, PLENS__TILE_IDS);
         plens__clock_lap(pass->clock, PLENS_WORK_UNEMBED);
-        plens__parallel(pass->engine, n, reduce_task, &t);
+        plens__parallel(pass->engine, (n + SITE_GROUP - 1) / SITE_GROUP, reduce_task, &t);
         plens__clock_lap(pass->clock, PLENS_WORK_REDUCE);
         plens_status status = plens__pass_progress(
             pass, (double)(n + again) * (double)tile->n_out * (double)d, error);

@@ -14,8 +14,8 @@
 #include "runtime/kernels/ahead.h"
 
 enum {
-    ITEMS_PER_THREAD = 4,
-    MOST_OUTPUTS = 256, /* in an item of few rows */
+    ITEMS_PER_THREAD = 2, /* more would cut small matrices too finely */
+    MOST_OUTPUTS = 256,   /* in an item of few rows */
     DIRECT_OUTPUTS = 16,
     LONG_K = 1 << 20
 };
