@@ -14,7 +14,7 @@
  *     pack_tile(dtype, w, row_bytes, n_rows, n, to)   16 outputs, of which n_rows are there, by 32
  *                                    k, of which n are there: b
  *     put_sums(from, n, to)          n <= 16 floats
- *     ask_near(p)                    asks for a line, into the first-level cache
+ *     ask_near(p, to_write)          asks for a line, into the first-level cache
  * None of those between begin and end may call a function that is not of this file.
  *
  * The activations are a, rows of 32 bf16 as they are: a strip is [K / 32, parts, 2, 16, 32]. The
@@ -26,10 +26,10 @@
  * So one operand of each must be in the first level, and what comes from beyond the second must
  * meet hundreds of rows or outputs. K is cut into parts of 18 blocks at most: a strip's part, 36
  * KiB, is in the first level while the panels pass by. An item's panels of one part are packed into
- * the second level, where its sums are too, in tiles; the strips come past once for each part. The
- * next strip is asked for, and the next part's weights, a few lines with each step, as beyond the
- * second level there is no bandwidth to lose. Sums in rows of y would not stay in the cache: such
- * rows are often multiples of a power of two apart.
+ * the second level, where its sums are too, in tiles; the strips come past once for each part,
+ * asked for a few lines with each step. The next part's weights are not: they would displace the
+ * sums. Sums in rows of y would not stay in the cache, as such rows are often multiples of a power
+ * of two apart; the last part's go straight there, and their lines are asked for meanwhile.
  *
  * With few rows what limits is reading the weights: panels are packed one by one, and each asks for
  * the next. */
@@ -52,7 +52,7 @@ typedef struct product_item {
     size_t x_step, row_bytes, weight_bytes; /* of a strip, of a row of w, of a weight */
     size_t n_strips, n_panels, n_blocks;    /* of 32 k */
     size_t at_once;                         /* panels that are packed at once */
-    int asks_for_weights; /* of the next group; not where they would displace the sums */
+    int asks_for_weights; /* of the next group: not where they would displace the sums */
     char *panels;         /* [at_once, blocks, PAIR_BYTES] */
     char *sums;           /* [n_strips, n_panels, QUAD_BYTES] */
     float *c;
@@ -86,8 +86,8 @@ static size_t direct_scratch(size_t n_rows, size_t k, size_t n_out) {
 
 /* ---- Packing ---- */
 
-/* The next group's weights are asked for while this one is packed and multiplied, evenly: packing
- * takes as long as multiplying with a strip, about. */
+/* The next group's weights, if they are, are asked for evenly while this one is packed and
+ * multiplied: packing takes about as long as multiplying with a strip. */
 INLINE void pack_group(plens_dtype dtype, const product_item *item, product_group *group) {
     const size_t size = dtype == PLENS_F32 ? 4 : 2;
     size_t lines = TILE * PLENS__BLOCK_K * size / PLENS__LINE / (1 + item->n_strips);
@@ -237,8 +237,7 @@ static inline size_t share(size_t lines, size_t steps) {
     return (lines + steps - 1) / steps;
 }
 
-/* All strips by the panels that are packed. Many rows: they ask for the next strip, and all of them
- * together for the next group's weights. n_parts is a constant. */
+/* All strips by the panels that are packed. n_parts is a constant. */
 INLINE void multiply_group(const size_t n_parts, const product_item *item, product_group *group) {
     size_t n = group->n_blocks, n_panels = group->panel_end - group->panel;
     size_t strip_bytes = n * n_parts * PAIR_BYTES;
@@ -288,25 +287,21 @@ INLINE void multiply_as(plens_dtype dtype, const size_t n_parts, const product_i
 INLINE product_item item_of(plens_dtype dtype, size_t n_rows, size_t k, const void *x,
                             size_t x_step, const void *w, size_t row_bytes, size_t n_out, float *c,
                             size_t ldc, void *scratch) {
-    product_item item = {n_rows,
-                         n_out,
-                         k,
-                         x,
-                         w,
-                         x_step,
-                         row_bytes,
-                         dtype == PLENS_F32 ? 4 : 2,
-                         pairs(n_rows),
-                         pairs(n_out),
-                         pairs(k),
-                         panels_at_once(n_rows, n_out),
-                         0,
-                         scratch,
-                         scratch,
-                         c,
-                         ldc};
+    product_item item = {.n_rows = n_rows, .n_out = n_out, .k = k};
+    item.x = x;
+    item.x_step = x_step;
+    item.w = w;
+    item.row_bytes = row_bytes;
+    item.weight_bytes = dtype == PLENS_F32 ? 4 : 2;
+    item.c = c;
+    item.ldc = ldc;
+    item.n_strips = pairs(n_rows);
+    item.n_panels = pairs(n_out);
+    item.n_blocks = pairs(k);
+    item.at_once = panels_at_once(n_rows, n_out);
     item.asks_for_weights = item.at_once == 1 || item.n_blocks <= MOST_BLOCKS;
-    item.sums += item.at_once * blocks_in_part(item.n_blocks) * PAIR_BYTES;
+    item.panels = scratch;
+    item.sums = item.panels + item.at_once * blocks_in_part(item.n_blocks) * PAIR_BYTES;
     return item;
 }
 
