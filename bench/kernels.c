@@ -76,8 +76,8 @@ static double measure(const plens__engine *engine, const plens__product *product
         const uint16_t *w = j.w + run % j.n_copies * shape.n_out * shape.n_in;
         plens__matrix matrix = {w, PLENS_BF16, shape.n_out, shape.n_in};
         double start = bench_now();
-        plens__operand operand =
-            plens__operand_make(engine, product, j.x, shape.n_in, n_rows, shape.n_in, j.packed);
+        plens__rows rows = {.x = j.x, .ldx = shape.n_in, .n_rows = n_rows, .n_in = shape.n_in};
+        plens__operand operand = plens__operand_make(engine, product, &rows, j.packed);
         plens__matmul(engine, &matrix, NULL, &operand, j.y, shape.n_out);
         double seconds = bench_now() - start;
         best = run == 0 || seconds < best ? seconds : best;

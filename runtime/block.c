@@ -43,14 +43,22 @@ static void for_rows(const sweep *s, plens__task *task) {
 
 /* ---- row-wise tasks, one group of rows each ---- */
 
-static void norm_task(void *arg, size_t item, int thread) {
+/* plens__rows.make: whole rows of pass->norm. */
+static void make_norm(void *arg, size_t first, size_t n, size_t k, size_t n_k) {
     const sweep *s = arg;
     const plens__config *config = &s->pass->model->config;
-    size_t d = config->d_model, end = smaller((item + 1) * ROW_GROUP, s->n);
-    (void)thread;
-    for (size_t r = item * ROW_GROUP; r < end; r++)
+    size_t d = config->d_model;
+    (void)k, (void)n_k;
+    for (size_t r = first; r < first + n; r++)
         s->pass->engine->kernels->rms_norm(s->x + r * d, s->weight, d, (float)config->rms_norm_eps,
-                                           s->to + r * d);
+                                           s->pass->norm + r * d);
+}
+
+static void norm_task(void *arg, size_t item, int thread) {
+    const sweep *s = arg;
+    size_t first = item * ROW_GROUP;
+    (void)thread;
+    make_norm(arg, first, smaller(ROW_GROUP, s->n - first), 0, 0);
 }
 
 /* The q/k norm where there is one, then the rotary embedding, of each head of s->heads. */
@@ -81,14 +89,21 @@ static void add_task(void *arg, size_t item, int thread) {
         s->pass->engine->kernels->add(s->to + r * d, s->pass->norm + r * d, d);
 }
 
-static void activate_task(void *arg, size_t item, int thread) {
+/* plens__rows.make: gate = silu(gate) up. */
+static void make_activated(void *arg, size_t first, size_t n, size_t k, size_t n_k) {
     const sweep *s = arg;
     plens__pass *pass = s->pass;
-    size_t d_ff = pass->model->config.d_ff, end = smaller((item + 1) * ROW_GROUP, s->n);
+    size_t d_ff = pass->model->config.d_ff;
+    for (size_t r = first; r < first + n; r++)
+        pass->engine->kernels->silu_mul(pass->gate + r * d_ff + k, pass->up + r * d_ff + k, n_k,
+                                        pass->gate + r * d_ff + k);
+}
+
+static void activate_task(void *arg, size_t item, int thread) {
+    const sweep *s = arg;
+    size_t first = item * ROW_GROUP;
     (void)thread;
-    for (size_t r = item * ROW_GROUP; r < end; r++)
-        pass->engine->kernels->silu_mul(pass->gate + r * d_ff, pass->up + r * d_ff, d_ff,
-                                        pass->gate + r * d_ff);
+    make_activated(arg, first, smaller(ROW_GROUP, s->n - first), 0, s->pass->model->config.d_ff);
 }
 
 static void silu_task(void *arg, size_t item, int thread) {
@@ -121,12 +136,6 @@ static void apply(const sweep *s, const plens__linear *linear, plens_work work,
     plens__clock_lap(s->pass->clock, work);
 }
 
-static void normalize(sweep *s, const float *weight) {
-    s->weight = weight;
-    s->to = s->pass->norm;
-    for_rows(s, norm_task);
-}
-
 static void rotate(sweep *s, float *heads, size_t n_heads, const float *head_norm) {
     s->heads = heads;
     s->n_heads = n_heads;
@@ -143,18 +152,38 @@ static void show(sweep *s, plens_point point, float *values) {
     plens__clock_lap(s->pass->clock, PLENS_WORK_HOOKS);
 }
 
+static int wants(const sweep *s, plens_point point) {
+    return plens__pass_wants(s->pass->options, point, s->layer);
+}
+
+/* The rows' norm, in pass->norm too. */
+static plens__operand normalized(sweep *s, const float *weight) {
+    size_t d = s->pass->model->config.d_model;
+    plens__rows rows = {s->pass->norm, d, s->n, d, make_norm, s, 0};
+    s->weight = weight;
+    return plens__pass_operand_of(s->pass, &rows);
+}
+
+/* The same, shown to the hooks. */
+static plens__operand normalized_and_shown(sweep *s, const float *weight, plens_point point) {
+    if (!wants(s, point))
+        return normalized(s, weight);
+    s->weight = weight;
+    for_rows(s, norm_task);
+    show(s, point, s->pass->norm);
+    return operand(s, s->pass->norm, s->pass->model->config.d_model);
+}
+
 /* K and V of rows [slot, slot + n) of all. */
 static void keys_and_values(sweep *s) {
     plens__pass *pass = s->pass;
     const plens__config *config = &pass->model->config;
     size_t width = config->n_kv_heads * config->head_dim;
     s->x = pass->x + s->slot * config->d_model;
-    normalize(s, s->block->attn_norm);
-    show(s, PLENS_ATTN_NORM, pass->norm);
+    plens__operand x = normalized_and_shown(s, s->block->attn_norm, PLENS_ATTN_NORM);
     if (pass->attn_norm != NULL) /* queries are made of it in the second sweep */
         memcpy(pass->attn_norm + s->slot * config->d_model, pass->norm,
                s->n * config->d_model * sizeof(float));
-    plens__operand x = operand(s, pass->norm, config->d_model);
     apply(s, &s->block->k, PLENS_WORK_K, &x, pass->k + s->slot * width);
     apply(s, &s->block->v, PLENS_WORK_V, &x, pass->v + s->slot * width);
     show(s, PLENS_K, pass->k + s->slot * width);
@@ -164,16 +193,15 @@ static void keys_and_values(sweep *s) {
 }
 
 /* The rows' attn_norm as the first sweep left it. */
-static void normalize_again(sweep *s) {
+static plens__operand normalized_again(sweep *s) {
     plens__pass *pass = s->pass;
     size_t d = pass->model->config.d_model;
-    if (pass->attn_norm == NULL) {
-        normalize(s, s->block->attn_norm);
-        return;
-    }
+    if (pass->attn_norm == NULL)
+        return normalized(s, s->block->attn_norm);
     for (size_t i = 0; i < s->n; i++)
         memcpy(pass->norm + i * d, pass->attn_norm + row_at(s->selection, s->slot + i) * d,
                d * sizeof(float));
+    return operand(s, pass->norm, d);
 }
 
 /* x += what pass->norm holds. */
@@ -185,8 +213,7 @@ static void add_to_residual(sweep *s, float *x) {
 static void attention(sweep *s, float *x) {
     plens__pass *pass = s->pass;
     const plens__config *config = &pass->model->config;
-    normalize_again(s);
-    plens__operand normed = operand(s, pass->norm, config->d_model);
+    plens__operand normed = normalized_again(s);
     apply(s, &s->block->q, PLENS_WORK_Q, &normed, pass->q);
     show(s, PLENS_Q, pass->q);
     rotate(s, pass->q, config->n_heads, s->block->q_norm);
@@ -204,30 +231,33 @@ static void attention(sweep *s, float *x) {
     add_to_residual(s, x);
 }
 
-/* gate = silu(gate) up, in two steps if a hook wants to see the first. */
-static void activate(sweep *s) {
-    if (!plens__pass_wants(s->pass->options, PLENS_MLP_ACT, s->layer)) {
+/* silu(gate) up, in the place of gate; in two steps if a hook wants to see the first. */
+static plens__operand activated(sweep *s) {
+    plens__pass *pass = s->pass;
+    size_t d_ff = pass->model->config.d_ff;
+    plens__rows rows = {pass->gate, d_ff, s->n, d_ff, make_activated, s, 1};
+    if (!wants(s, PLENS_MLP_ACT) && !wants(s, PLENS_MLP_POST))
+        return plens__pass_operand_of(pass, &rows);
+    if (wants(s, PLENS_MLP_ACT)) {
+        for_rows(s, silu_task);
+        show(s, PLENS_MLP_ACT, pass->gate);
+        for_rows(s, multiply_task);
+    } else {
         for_rows(s, activate_task);
-        return;
     }
-    for_rows(s, silu_task);
-    show(s, PLENS_MLP_ACT, s->pass->gate);
-    for_rows(s, multiply_task);
+    show(s, PLENS_MLP_POST, pass->gate);
+    return operand(s, pass->gate, d_ff);
 }
 
 static void mlp(sweep *s, float *x) {
     plens__pass *pass = s->pass;
-    normalize(s, s->block->mlp_norm);
-    show(s, PLENS_MLP_NORM, pass->norm);
-    plens__operand normed = operand(s, pass->norm, pass->model->config.d_model);
+    plens__operand normed = normalized_and_shown(s, s->block->mlp_norm, PLENS_MLP_NORM);
     apply(s, &s->block->gate, PLENS_WORK_GATE, &normed, pass->gate);
     show(s, PLENS_MLP_GATE, pass->gate);
     apply(s, &s->block->up, PLENS_WORK_UP, &normed, pass->up);
     show(s, PLENS_MLP_UP, pass->up);
-    activate(s);
-    show(s, PLENS_MLP_POST, pass->gate);
-    plens__operand activated = operand(s, pass->gate, pass->model->config.d_ff);
-    apply(s, &s->block->down, PLENS_WORK_DOWN, &activated, pass->norm);
+    plens__operand post = activated(s);
+    apply(s, &s->block->down, PLENS_WORK_DOWN, &post, pass->norm);
     show(s, PLENS_MLP_OUT, pass->norm);
     add_to_residual(s, x);
 }

@@ -36,92 +36,6 @@ static size_t blocks(size_t k) {
     return ceil_divide(k, PLENS__BLOCK_K);
 }
 
-/* ---- The operand ---- */
-
-/* What an operand is packed in: strips of rows, or panels of few. */
-typedef struct packing_unit {
-    size_t rows, block; /* of one, and its bytes for 32 k */
-} packing_unit;
-
-static packing_unit unit_of(const plens__product *product, plens__packing packing) {
-    return packing == PLENS__PANELS ? (packing_unit){product->panel, product->panel_block}
-                                    : (packing_unit){product->strip, product->strip_block};
-}
-
-static plens__packing packing_of(const plens__product *product, size_t n_rows) {
-    if (n_rows <= product->direct_rows)
-        return PLENS__STRIPS_WHOLE;
-    int few = n_rows > PLENS__DIRECT_ROWS && n_rows <= PLENS__FEW_ROWS;
-    return product->pack_w_strip != NULL && few ? PLENS__PANELS : PLENS__STRIPS;
-}
-
-static size_t packed_bytes(const plens__product *product, plens__packing packing, size_t n_rows,
-                           size_t n_in) {
-    packing_unit unit = unit_of(product, packing);
-    return ceil_divide(n_rows, unit.rows) * blocks(n_in) * unit.block;
-}
-
-size_t plens__operand_bytes(const plens__product *product, size_t n_rows, size_t n_in) {
-    size_t bytes = packed_bytes(product, PLENS__STRIPS, n_rows, n_in); /* whole ones no less */
-    size_t few = packed_bytes(product, PLENS__PANELS, smaller(n_rows, PLENS__FEW_ROWS), n_in);
-    return product->pack_w_strip != NULL && few > bytes ? few : bytes;
-}
-
-/* Where k0.. of the unit with row r begins; k0 is where a part of k begins. */
-static size_t unit_at(const plens__operand *x, size_t r, size_t k0) {
-    packing_unit unit = unit_of(x->product, x->packing);
-    size_t index = r / unit.rows, before = k0 / PLENS__BLOCK_K;
-    if (x->packing == PLENS__STRIPS_WHOLE)
-        return (index * blocks(x->n_in) + before) * unit.block;
-    size_t n_k = smaller(x->product->k_part, x->n_in - k0);
-    return (before * ceil_divide(x->n_rows, unit.rows) + index * blocks(n_k)) * unit.block;
-}
-
-/* From one unit to the next, in a part of n_k. */
-static size_t unit_step(const plens__operand *x, size_t n_k) {
-    return blocks(x->packing == PLENS__STRIPS_WHOLE ? x->n_in : n_k) *
-           unit_of(x->product, x->packing).block;
-}
-
-typedef struct packing {
-    const plens__operand *operand;
-    const float *x;
-    char *to;
-} packing;
-
-/* Item: a strip or a panel. */
-static void pack_unit(void *arg, size_t item, int thread) {
-    const packing *p = arg;
-    const plens__operand *x = p->operand;
-    const plens__product *product = x->product;
-    size_t most = unit_of(product, x->packing).rows, r = item * most;
-    size_t n_rows = smaller(most, x->n_rows - r);
-    (void)thread;
-    size_t part = x->packing == PLENS__STRIPS_WHOLE ? x->n_in : product->k_part;
-    for (size_t k = 0; k < x->n_in; k += part) {
-        size_t n_k = smaller(part, x->n_in - k);
-        const float *from = p->x + r * x->ldx + k;
-        char *to = p->to + unit_at(x, r, k);
-        if (x->packing == PLENS__PANELS)
-            product->pack_w(PLENS_F32, from, x->ldx * sizeof(float), n_rows, n_k, to);
-        else
-            product->pack_x(from, x->ldx, n_rows, n_k, to);
-    }
-}
-
-plens__operand plens__operand_make(const plens__engine *engine, const plens__product *product,
-                                   const float *x, size_t ldx, size_t n_rows, size_t n_in,
-                                   void *buffer) {
-    plens__operand operand = {product, x, ldx, n_rows, n_in, packing_of(product, n_rows)};
-    packing_unit unit = unit_of(product, operand.packing);
-    if (unit.block == 0)
-        return operand;
-    operand.data = buffer;
-    packing p = {&operand, x, buffer};
-    plens__parallel(engine, ceil_divide(n_rows, unit.rows), pack_unit, &p);
-    return operand;
-}
-
 /* ---- The product ---- */
 
 typedef struct matmul {
@@ -191,8 +105,8 @@ static void multiply_block(const matmul *m, void *panel, size_t r0, size_t n_row
         from = (r0 * m->x->ldx + k0) * sizeof(float);
         step = m->x->ldx * sizeof(float);
     } else {
-        from = unit_at(m->x, r0, k0);
-        step = unit_step(m->x, n_k);
+        from = plens__operand_at(m->x, r0, k0);
+        step = plens__operand_step(m->x, n_k);
     }
     product->pack_w(m->w->dtype, weight_at(m, o0, k0), row_bytes(m), n_out, n_k, panel);
     product->multiply(n_rows, n_k, (const char *)m->x->data + from, step, panel, n_out, k0 > 0,
@@ -269,7 +183,7 @@ static void multiply_group(const matmul *m, char *strips, float *c, size_t o0, s
             ask_for_strip(m, o0 + o, k0 + n_k);
             for (size_t r = 0; r < x->n_rows; r += product->panel)
                 product->multiply(smaller(strip, n - o), n_k, strips + o / strip * bytes, step,
-                                  (const char *)x->data + unit_at(x, r, k0),
+                                  (const char *)x->data + plens__operand_at(x, r, k0),
                                   smaller(product->panel, x->n_rows - r), k0 > 0,
                                   c + o * x->n_rows + r, x->n_rows);
         }
@@ -308,8 +222,8 @@ static void direct_item(void *arg, size_t item, int thread) {
     size_t n = smaller(m->outputs_per_item, m->w->n_out - o);
     size_t step = x->ldx * sizeof(float), from = r * step;
     if (product->strip_block > 0) {
-        step = unit_step(x, x->n_in);
-        from = unit_at(x, r, 0);
+        step = plens__operand_step(x, x->n_in);
+        from = plens__operand_at(x, r, 0);
     }
     product->multiply_directly(m->w->dtype, n_rows, x->n_in, (const char *)x->data + from, step,
                                weight_at(m, o, 0), row_bytes(m), n, m->y + r * m->ldy + o, m->ldy,

@@ -68,6 +68,7 @@ plens_status plens__pass_progress(plens__pass *pass, double work, plens_error *e
  * of rows, or the lens's. Valid until the next one is made. */
 plens__operand plens__pass_operand(const plens__pass *pass, const float *x, size_t ldx,
                                    size_t n_rows, size_t n_in);
+plens__operand plens__pass_operand_of(const plens__pass *pass, const plens__rows *rows);
 
 /* Shows rows [slot, slot + n) of a selection, values [n, width], to the hooks on this point, each
  * those of them that it asks for. */

@@ -58,8 +58,12 @@ typedef struct caller {
 
 plens__operand plens__pass_operand(const plens__pass *pass, const float *x, size_t ldx,
                                    size_t n_rows, size_t n_in) {
-    plens__operand operand =
-        plens__operand_make(pass->engine, pass->product, x, ldx, n_rows, n_in, pass->packed);
+    plens__rows rows = {.x = x, .ldx = ldx, .n_rows = n_rows, .n_in = n_in};
+    return plens__pass_operand_of(pass, &rows);
+}
+
+plens__operand plens__pass_operand_of(const plens__pass *pass, const plens__rows *rows) {
+    plens__operand operand = plens__operand_make(pass->engine, pass->product, rows, pass->packed);
     plens__clock_lap(pass->clock, PLENS_WORK_PACK);
     return operand;
 }

@@ -78,19 +78,29 @@ static void open_engine(const plens__product *product, int n_threads, plens__eng
 
 /* y as a product and a number of threads make it, in memory of [n_rows, ldy] that is filled with 7
  * beforehand. */
-static float *solve(const problem *p, const plens__product *product, int n_threads, int with_bias) {
+static float *solve_rows(const problem *p, const plens__rows *rows, const plens__product *product,
+                         int n_threads, int with_bias) {
     plens__engine engine;
     open_engine(product, n_threads, &engine);
     float *y = malloc(p->n_rows * p->ldy * sizeof(float));
     char *packed = malloc(plens__operand_bytes(product, p->n_rows, p->w.n_in) + 1);
     for (size_t i = 0; i < p->n_rows * p->ldy; i++)
         y[i] = 7;
-    plens__operand x =
-        plens__operand_make(&engine, product, p->x, p->ldx, p->n_rows, p->w.n_in, packed);
+    plens__operand x = plens__operand_make(&engine, product, rows, packed);
     plens__matmul(&engine, &p->w, with_bias ? p->bias : NULL, &x, y, p->ldy);
     plens__engine_close(&engine);
     free(packed);
     return y;
+}
+
+static plens__rows rows_of(const problem *p) {
+    plens__rows rows = {.x = p->x, .ldx = p->ldx, .n_rows = p->n_rows, .n_in = p->w.n_in};
+    return rows;
+}
+
+static float *solve(const problem *p, const plens__product *product, int n_threads, int with_bias) {
+    plens__rows rows = rows_of(p);
+    return solve_rows(p, &rows, product, n_threads, with_bias);
 }
 
 /* One element of the definition: a row and an output, all of k at once. */
@@ -154,7 +164,7 @@ static void every_product_and_number_of_threads_gives_the_definition(void) {
                                       {16, 512, 6},  {100, 513, 3}, {64, 17, 530}, {1, 300, 1100},
                                       {700, 40, 13}, {47, 255, 7},  {97, 64, 64},  {800, 3, 1},
                                       {33, 95, 1},   {130, 33, 4},  {70, 600, 5},  {17, 64, 16},
-                                      {53, 290, 33}, {90, 130, 49}, {35, 96, 65}};
+                                      {53, 290, 33}, {90, 130, 49}, {35, 96, 65},  {300, 1200, 70}};
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++)
         for (int dtype = PLENS_F32; dtype <= PLENS_BF16 && !test_bad; dtype++) {
             problem p = make_problem((plens_dtype)dtype, sizes[i][0], sizes[i][1], sizes[i][2],
@@ -184,6 +194,38 @@ static void a_row_alone_has_the_same_bits(void) {
             free(batch);
         }
     free_problem(&p);
+}
+
+/* plens__rows.make: halves what is there, so each element must be made once. */
+static void halve(void *arg, size_t r, size_t n, size_t k, size_t n_k) {
+    const problem *p = arg;
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < n_k; j++)
+            p->x[(r + i) * p->ldx + k + j] *= 0.5f;
+}
+
+/* Rows that are packed before they are made, made twice or not at all. */
+static void rows_are_made_on_the_way(void) {
+    static const size_t sizes[][2] = {{1, 40}, {3, 1300}, {9, 600}, {30, 40}, {70, 1100}};
+    for (size_t i = 0; i < 2 * sizeof sizes / sizeof *sizes; i++) {
+        problem p = make_problem(PLENS_BF16, 50, sizes[i / 2][1], sizes[i / 2][0], PLAIN);
+        plens__rows rows = rows_of(&p);
+        size_t n_x = p.n_rows * p.ldx, n = p.n_rows * p.ldy;
+        rows.make = halve;
+        rows.arg = &p;
+        rows.by_columns = (int)(i % 2);
+        for (int precision = PLENS_PRECISION_F32; precision <= PLENS_PRECISION_BF16X3; precision++)
+            FOR_EACH_PRODUCT(product, (plens_precision)precision) {
+                float *expected = solve(&p, product, 2, 0);
+                for (size_t at = 0; at < n_x; at++)
+                    p.x[at] *= 2;
+                float *y = solve_rows(&p, &rows, product, 2, 0);
+                CHECK_INT(test_difference(y, expected, n), n);
+                free(y);
+                free(expected);
+            }
+        free_problem(&p);
+    }
 }
 
 /* The definition computing something else than a product. */
@@ -329,6 +371,7 @@ static void a_denormal_bias_is_kept(void) {
 int main(void) {
     RUN(every_product_and_number_of_threads_gives_the_definition);
     RUN(a_row_alone_has_the_same_bits);
+    RUN(rows_are_made_on_the_way);
     RUN(the_result_is_within_its_bound);
     RUN(empty_products_do_nothing);
     RUN(the_callers_modes_neither_matter_nor_change);
