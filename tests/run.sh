@@ -1,7 +1,8 @@
 #!/bin/sh
 # Runs every unit test, fuzz target (on its corpus) and command-line test, JOBS of them at a time, and
 # adds up what they report.
-# usage: BUILD=build JOBS=2 sh tests/run.sh [NAME…]   (NAMEs: only the tests whose name contains one)
+# usage: BUILD=build JOBS=2 sh tests/run.sh [NAME… -NAME…]
+# NAME: only the tests whose name contains one of these, as unit/ does; -NAME: all but this one.
 # EMULATOR=qemu-aarch64: what runs the programs of a build for another processor; command-line tests
 # are left out then.
 #
@@ -58,13 +59,18 @@ fi
 # ---- all of them ----
 
 wanted() { # TEST NAME…
-    test=$1
+    test=$1 found=any
     shift
-    [ $# -eq 0 ] && return 0
     for name; do
-        case $test in *"$name"*) return 0 ;; esac
+        case $name in
+        -*) [ "$test" != "${name#-}" ] || return 1 ;;
+        *)
+            [ "$found" = yes ] || found=no
+            case $test in *"$name"*) found=yes ;; esac
+            ;;
+        esac
     done
-    return 1
+    [ "$found" != no ]
 }
 
 tests() { # the names of those that are here
