@@ -48,6 +48,11 @@ $(BUILD)/tests/%: $(BUILD)/objects/tests/%.o $(BUILD)/libplens.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The command, which a test can do something to at a checkpoint.
+$(BUILD)/tests/plens: $(call objects,$(HARNESS) tests/after_checkpoint.c) $(BUILD)/libplens.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # A fuzz target that replays its corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/objects/tests/fuzz/%.o $(BUILD)/objects/tests/fuzz/replay.o $(BUILD)/libplens.a
 	@mkdir -p $(@D)
@@ -76,7 +81,7 @@ $(BUILD)/flags: FORCE
 .PHONY: FORCE
 FORCE:
 
-tests: all $(call programs,$(UNIT) $(FUZZ) $(EXAMPLES)) $(EXAMPLES_CXX)
+tests: all $(call programs,$(UNIT) $(FUZZ) $(EXAMPLES)) $(EXAMPLES_CXX) $(BUILD)/tests/plens
 
 test: tests
 	@BUILD=$(BUILD) CC='$(CC)' sh tests/run.sh
@@ -171,4 +176,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(EXAMPLES:%.c=$(BUILD)/objects/cxx/%.d)
--include $(patsubst %.o,%.d,$(call objects,$(LIBRARY) $(HARNESS) $(UNIT) $(FUZZ) tests/fuzz/replay.c $(EXAMPLES) $(wildcard bench/*.c)))
+-include $(patsubst %.o,%.d,$(call objects,$(LIBRARY) $(HARNESS) $(UNIT) $(FUZZ) tests/fuzz/replay.c tests/after_checkpoint.c $(EXAMPLES) $(wildcard bench/*.c)))
