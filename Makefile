@@ -48,6 +48,11 @@ $(BUILD)/tests/%: $(BUILD)/objects/tests/%.o $(BUILD)/libplens.a
 	@mkdir -p $(@D)
 	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
 
+# The command, which a test can do something to at a checkpoint.
+$(BUILD)/tests/plens: $(call objects,$(HARNESS) tests/after_checkpoint.c) $(BUILD)/libplens.a
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(OPENMP_FLAGS) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
 # A fuzz target that replays its corpus.
 $(BUILD)/tests/fuzz/%: $(BUILD)/objects/tests/fuzz/%.o $(BUILD)/objects/tests/fuzz/replay.o $(BUILD)/libplens.a
 	@mkdir -p $(@D)
@@ -76,7 +81,7 @@ $(BUILD)/flags: FORCE
 .PHONY: FORCE
 FORCE:
 
-tests: all $(call programs,$(UNIT) $(FUZZ) $(EXAMPLES)) $(EXAMPLES_CXX)
+tests: all $(call programs,$(UNIT) $(FUZZ) $(EXAMPLES)) $(EXAMPLES_CXX) $(BUILD)/tests/plens
 
 test: tests
 	@BUILD=$(BUILD) CC='$(CC)' sh tests/run.sh
@@ -123,14 +128,15 @@ $(BUILD)/bench/measure: $(call objects,bench/measure.c)
 bench: $(BUILD)/bench/kernels $(BUILD)/bench/attention $(BUILD)/bench/tokenizer $(BUILD)/bench/make_checkpoint
 	@BUILD=$(BUILD) sh bench/kernels.sh
 
-# Everything under AddressSanitizer and UndefinedBehaviorSanitizer.
+# Everything under AddressSanitizer and UndefinedBehaviorSanitizer. With -O1 fma and what is built on
+# it are calls: kernels and the audit then take twenty times as long.
 san:
 	ASAN_OPTIONS=allocator_may_return_null=1:$$ASAN_OPTIONS UBSAN_OPTIONS=print_stacktrace=1 \
-	$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS="-O1 -g -fsanitize=address,undefined \
+	$(MAKE) --no-print-directory BUILD=$(BUILD)/san CFLAGS="-O2 -g1 -fsanitize=address,undefined \
 	-fno-sanitize-recover=all -fno-omit-frame-pointer" test
 
-# clang's libFuzzer on every target (or FUZZ_TARGETS="json config") for FUZZ_SECONDS each. What it
-# finds, and what is new to the corpus, lies in $(BUILD)/fuzz/corpus.
+# clang's libFuzzer on every target (or FUZZ_TARGETS="json config") for FUZZ_SECONDS each, as many at a
+# time as -j says. What it finds, and what is new to the corpus, lies in $(BUILD)/fuzz/corpus.
 FUZZ_CC ?= clang
 FUZZ_SECONDS ?= 30
 FUZZ_TARGETS ?= $(FUZZ:tests/fuzz/%.c=%)
@@ -138,11 +144,16 @@ FUZZ_FLAGS := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -fno
 fuzz:
 	$(MAKE) --no-print-directory BUILD=$(BUILD)/fuzz CC=$(FUZZ_CC) OPENMP=0 \
 		CFLAGS="$(FUZZ_FLAGS) -fsanitize=fuzzer-no-link" fuzz-programs
-	@set -e; for name in $(FUZZ_TARGETS); do echo "fuzzing $$name for $(FUZZ_SECONDS) s"; \
-		mkdir -p $(BUILD)/fuzz/corpus/$$name; \
-		$(BUILD)/fuzz/fuzzers/$$name -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
-			-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/corpus/$$name. \
-			$(BUILD)/fuzz/corpus/$$name tests/fuzz/corpus/$$name; done
+	@$(MAKE) --no-print-directory $(FUZZ_TARGETS:%=fuzz-with/%)
+
+# One of them; what it says is shown in one piece.
+.PHONY: $(FUZZ_TARGETS:%=fuzz-with/%)
+$(FUZZ_TARGETS:%=fuzz-with/%): fuzz-with/%:
+	@mkdir -p $(BUILD)/fuzz/corpus/$*
+	@$(BUILD)/fuzz/fuzzers/$* -max_total_time=$(FUZZ_SECONDS) -timeout=10 -verbosity=0 \
+		-print_final_stats=1 -artifact_prefix=$(BUILD)/fuzz/corpus/$*. $(BUILD)/fuzz/corpus/$* \
+		tests/fuzz/corpus/$* >$(BUILD)/fuzz/$*.log 2>&1; code=$$?; \
+		echo "fuzzed $* for $(FUZZ_SECONDS) s"; cat $(BUILD)/fuzz/$*.log; exit $$code
 
 .PHONY: fuzz-programs
 fuzz-programs: $(FUZZ:tests/fuzz/%.c=$(BUILD)/fuzzers/%)
@@ -165,4 +176,4 @@ clean:
 	rm -rf $(BUILD)
 
 -include $(EXAMPLES:%.c=$(BUILD)/objects/cxx/%.d)
--include $(patsubst %.o,%.d,$(call objects,$(LIBRARY) $(HARNESS) $(UNIT) $(FUZZ) tests/fuzz/replay.c $(EXAMPLES) $(wildcard bench/*.c)))
+-include $(patsubst %.o,%.d,$(call objects,$(LIBRARY) $(HARNESS) $(UNIT) $(FUZZ) tests/fuzz/replay.c tests/after_checkpoint.c $(EXAMPLES) $(wildcard bench/*.c)))

@@ -9,7 +9,8 @@
 #if defined(__FAST_MATH__)
 #error "plens computes exact bits: build it without -ffast-math"
 #endif
-#if !defined(FLT_EVAL_METHOD) || (FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16) /* 16: _Float16 */
+/* 16 is 0 but for _Float16, which no file uses: gcc where the processor has AVX512-FP16. */
+#if !defined(FLT_EVAL_METHOD) || (FLT_EVAL_METHOD != 0 && FLT_EVAL_METHOD != 16)
 #error "plens needs float and double arithmetic without excess precision (x86: SSE2, not x87)"
 #endif
 

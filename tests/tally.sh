@@ -28,6 +28,15 @@ skip() {
     echo "skipped: $*"
 }
 
+# The command, with something done once its first checkpoint is there: tests/after_checkpoint.c. In
+# DOING, $PPID is the process: after_checkpoint DOING score OPTION…
+after_checkpoint() (
+    AFTER_CHECKPOINT=$1
+    export AFTER_CHECKPOINT
+    shift
+    exec "$BUILD/tests/plens" "$@"
+)
+
 # The fixture models, and the shared ones where they are present, one a line.
 model_folders() (
     for model in tests/fixtures/models/* tests/fixtures/persona-world \

@@ -279,11 +279,8 @@ class Tests(PageTests):
         self.check("its tokens are still to be seen", b.run(
             "return parseFloat(getComputedStyle(document.querySelector('td')).fontSize)") >= 8)
         self.keep("large")
-        # scrolling hides the card: it is over when two frames have been drawn
-        b.run("""return new Promise(done => {
-            document.querySelector(arguments[0]).scrollIntoView({block: 'end'});
-            requestAnimationFrame(() => requestAnimationFrame(() => done(true)));
-          })""", self.cell(1, 39, 59))
+        b.run("document.querySelector(arguments[0]).scrollIntoView({block: 'end'})",
+              self.cell(1, 39, 59))
         b.hover(self.cell(1, 39, 59))
         self.check("the card is inside the window", b.run(
             "const r = document.getElementById('card').getBoundingClientRect();"
@@ -345,6 +342,12 @@ class Tests(PageTests):
         n, good = b.run(self.NUMBERS)
         self.check("on paper too", good and n >= 3, n)
         b.emulate()
+        b.run("document.querySelector('td[tabindex=\"0\"]').focus()")
+        b.press("Home")
+        scrolled = b.settle("document.querySelector('.scroll').scrollLeft")
+        card = self.card()
+        self.check("the focus keeps its card where it scrolls", scrolled == 0 and card is not None and
+                   "position 0" in card["where"], (scrolled, card))
         said = b.console()
         self.check("the console is empty", said == [], said)
 

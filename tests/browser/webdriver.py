@@ -12,6 +12,7 @@ FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
 ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 KEYS = {"Tab": "\ue004", "Enter": "\ue007", "Escape": "\ue00c", "End": "\ue010", "Home": "\ue011",
         "ArrowLeft": "\ue012", "ArrowUp": "\ue013", "ArrowRight": "\ue014", "ArrowDown": "\ue015"}
+PATIENCE = 900  # seconds after which a browser hangs, however busy the machine is
 
 
 class Browser:
@@ -24,6 +25,7 @@ class Browser:
             options = {"args": FLAGS + [f"--window-size={width},{height}"]}
             answer = self._call("POST", "/session", {"capabilities": {"alwaysMatch": {
                 "browserName": "chrome", "goog:chromeOptions": options,
+                "timeouts": {"script": 1000 * PATIENCE, "pageLoad": 1000 * PATIENCE},
                 "goog:loggingPrefs": {"browser": "ALL"}}}})
             self.session = "/session/" + answer["sessionId"]
         except BaseException:
@@ -43,7 +45,7 @@ class Browser:
                                          headers={"Content-Type": "application/json"})
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
         try:
-            with opener.open(request, timeout=60) as answer:
+            with opener.open(request, timeout=PATIENCE) as answer:
                 return json.load(answer)["value"]
         except urllib.error.HTTPError as error:
             raise RuntimeError(json.load(error)["value"]["message"]) from None
@@ -68,12 +70,19 @@ class Browser:
         return self._call("POST", self.session + "/execute/sync",
                           {"script": script, "args": list(arguments)})
 
+    def settle(self, value="true"):
+        """A value in the page once two frames are drawn: what was scrolled says so with the next one,
+        and hides the card."""
+        return self.run(f"""return new Promise(done => requestAnimationFrame(() =>
+            requestAnimationFrame(() => done({value}))));""")
+
     def find(self, selector):
         element = self._call("POST", self.session + "/element",
                              {"using": "css selector", "value": selector})
         return element[ELEMENT]
 
     def _pointer(self, *actions):
+        self.settle()
         self._call("POST", self.session + "/actions", {"actions": [
             {"type": "pointer", "id": "mouse", "parameters": {"pointerType": "mouse"},
              "actions": list(actions)}]})
@@ -87,6 +96,7 @@ class Browser:
         self._pointer({"type": "pointerDown", "button": 0}, {"type": "pointerUp", "button": 0})
 
     def press(self, *names):
+        self.settle()
         keys = [KEYS.get(name, name) for name in names]
         self._call("POST", self.session + "/actions", {"actions": [
             {"type": "key", "id": "keys", "actions": [

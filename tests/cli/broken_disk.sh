@@ -68,13 +68,9 @@ cp "$shard" "$scratch/shard"
 size=$(wc -c <"$shard")
 short() { # BYTES: cuts the shard once the first block is done
     rm -rf "$scratch/short"
-    score "$scratch/short" --isa scalar 2>"$scratch/said" &
-    pid=$!
-    while [ ! -e "$scratch/short/checkpoint" ] && kill -0 "$pid" 2>/dev/null; do
-        :
-    done
-    dd if=/dev/null of="$shard" bs=1 seek="$1" 2>/dev/null
-    wait "$pid"
+    after_checkpoint "dd if=/dev/null of='$shard' bs=1 seek=$1 2>/dev/null" score --quiet \
+        --model "$scratch/model" --data "$scratch/data.tsv" --checkpoint 0 --threads 1 --isa scalar \
+        --out "$scratch/short" 2>"$scratch/said"
     code=$?
     cat "$scratch/shard" >"$shard"
     cat "$scratch/said"
@@ -91,14 +87,9 @@ done
 
 # ---- memory that shrinks between two runs ----
 killed() { # OUT: ended after a checkpoint
-    score "$1" --isa scalar &
-    pid=$!
-    while [ ! -e "$1/checkpoint" ] && kill -0 "$pid" 2>/dev/null; do
-        :
-    done
-    kill -KILL "$pid"
-    wait "$pid" 2>/dev/null
-    [ -e "$1/checkpoint" ]
+    after_checkpoint 'kill -KILL $PPID' score --quiet --model "$scratch/model" \
+        --data "$scratch/data.tsv" --checkpoint 0 --threads 1 --isa scalar --out "$1"
+    [ $? -eq 137 ] && [ -e "$1/checkpoint" ]
 }
 if (ulimit -v 200000) 2>/dev/null && ! nm "$BUILD/libplens.a" | grep -q __asan_; then
     address_space() {

@@ -58,16 +58,9 @@ check "a shard of it too" refuses 3 "fresh" score --resume --shard 1/2 --out "$s
 killed() { # FOLDER OPTION…: leaves a checkpoint
     killed_out=$1
     shift
-    # not by a function: the shell that runs it would be killed in its place
-    "$plens" score --quiet --model "$model" --data "$scratch/data.tsv" --checkpoint 0 \
-        --out "$killed_out" --isa scalar --threads 1 "$@" &
-    pid=$!
-    while [ ! -e "$killed_out/checkpoint" ] && kill -0 "$pid" 2>/dev/null; do
-        :
-    done
-    kill -KILL "$pid" 2>/dev/null
-    wait "$pid" 2>/dev/null
-    [ -e "$killed_out/checkpoint" ]
+    after_checkpoint 'kill -KILL $PPID' score --quiet --model "$model" --data "$scratch/data.tsv" \
+        --checkpoint 0 --out "$killed_out" --isa scalar --threads 1 "$@"
+    [ $? -eq 137 ] && [ -e "$killed_out/checkpoint" ]
 }
 check "killed" killed "$scratch/killed"
 cp -r "$scratch/killed" "$scratch/again"
@@ -130,15 +123,9 @@ check "the good one" run "$scratch/other" --resume
 check "the same bytes" same "$scratch/other"
 
 # ---- stopped by a signal ----
-stopped() { # Ctrl-C once a checkpoint is there
-    "$plens" score --model "$model" --data "$scratch/data.tsv" --checkpoint 0 --isa scalar \
-        --threads 1 --out "$scratch/stopped" 2>"$scratch/said" &
-    pid=$!
-    while [ ! -e "$scratch/stopped/checkpoint" ] && kill -0 "$pid" 2>/dev/null; do
-        :
-    done
-    kill -TERM "$pid" 2>/dev/null
-    wait "$pid"
+stopped() { # SIGTERM once a checkpoint is there
+    after_checkpoint 'kill -TERM $PPID' score --model "$model" --data "$scratch/data.tsv" \
+        --checkpoint 0 --isa scalar --threads 1 --out "$scratch/stopped" 2>"$scratch/said"
     code=$?
     cat "$scratch/said"
     [ "$code" -eq 143 ] && grep -q -e '--resume goes on' "$scratch/said"

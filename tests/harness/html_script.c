@@ -159,7 +159,8 @@ const char *const html_script[] = {
     "  byKey = true;\n"
     "  if (e.key === 'Escape') show(null);\n"
     "});\n"
-    "addEventListener('scroll', () => show(null), {capture: true, passive: true});\n",
+    "// the focus keeps its card where it scrolls the page itself\n"
+    "addEventListener('scroll', () => show(live && focused()), {capture: true, passive: true});\n",
 
     /* The tools. */
     "const zoom = get('zoom');\n"
