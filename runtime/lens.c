@@ -8,7 +8,7 @@
 #include "runtime/numeric.h"
 #include "runtime/pass.h"
 
-enum { SITE_GROUP = 8 };
+enum { MOST_GROUPED = 8, GROUPS_PER_THREAD = 4 };
 
 /* ---- one site and one block of the vocabulary ---- */
 
@@ -85,7 +85,7 @@ static void count_ranks(const plens__kernels *kernels, plens_lens_token *tokens,
 typedef struct tile_sites {
     plens__pass *pass;
     int final;
-    size_t first, n;
+    size_t first, n, group; /* sites in hand, and of them in one item */
     size_t first_id, n_ids;
 } tile_sites;
 
@@ -142,9 +142,9 @@ static void reduce_site(const tile_sites *t, size_t in_hand) {
 static void reduce_task(void *arg, size_t item, int thread) {
     const tile_sites *t = arg;
     const float *logits = t->pass->lens.logits;
-    size_t end = (item + 1) * SITE_GROUP < t->n ? (item + 1) * SITE_GROUP : t->n;
+    size_t end = (item + 1) * t->group < t->n ? (item + 1) * t->group : t->n;
     (void)thread;
-    for (size_t in_hand = item * SITE_GROUP; in_hand < end; in_hand++) {
+    for (size_t in_hand = item * t->group; in_hand < end; in_hand++) {
         const size_t bytes = PLENS__TILE_IDS * sizeof *logits;
         plens__ahead next =
             plens__ahead_begin((uintptr_t)(logits + (in_hand + 1) * PLENS__TILE_IDS), bytes, bytes);
@@ -189,23 +189,30 @@ static size_t make_powers(const tile_sites *t, size_t n, const plens__matrix *ti
     return rows;
 }
 
+/* Few sites must not leave threads without work. */
+static size_t group_of(const plens__engine *engine, size_t n_sites) {
+    size_t group = n_sites / (GROUPS_PER_THREAD * (size_t)engine->n_threads) + 1;
+    return group < MOST_GROUPED ? group : MOST_GROUPED;
+}
+
 /* Takes all early sites in hand, or all final ones, past one tile of the unembedding. */
 static plens_status pass_tile(plens__pass *pass, int final, size_t n_sites,
                               const plens__matrix *tile, size_t first_id, plens_error *error) {
     plens__lens *lens = &pass->lens;
     size_t d = tile->n_in;
     const float *states = final ? lens->final : lens->early;
-    tile_sites t = {pass, final, 0, 0, first_id, tile->n_out};
+    tile_sites t = {pass, final, 0, 0, 0, first_id, tile->n_out};
     for (; t.first < n_sites; t.first += PLENS__LENS_ROWS) {
         size_t n = n_sites - t.first;
         if (n > PLENS__LENS_ROWS)
             n = PLENS__LENS_ROWS;
         t.n = n;
+        t.group = group_of(pass->engine, n);
         size_t again = !final && lens->options->kl ? make_powers(&t, n, tile) : 0;
         plens__operand x = plens__pass_operand(pass, states + t.first * d, d, n, d);
         plens__matmul(pass->engine, tile, NULL, &x, lens->logits, PLENS__TILE_IDS);
         plens__clock_lap(pass->clock, PLENS_WORK_UNEMBED);
-        plens__parallel(pass->engine, (n + SITE_GROUP - 1) / SITE_GROUP, reduce_task, &t);
+        plens__parallel(pass->engine, (n + t.group - 1) / t.group, reduce_task, &t);
         plens__clock_lap(pass->clock, PLENS_WORK_REDUCE);
         plens_status status = plens__pass_progress(
             pass, (double)(n + again) * (double)tile->n_out * (double)d, error);

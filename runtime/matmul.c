@@ -17,23 +17,15 @@ enum {
     ITEMS_PER_THREAD = 2, /* more would cut small matrices too finely */
     MOST_OUTPUTS = 256,   /* in an item of few rows */
     DIRECT_OUTPUTS = 16,
-    LONG_K = 1 << 20
+    LONG_K = 1 << 20 /* of many parts; more parts take no more scratch */
 };
 
 static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-static size_t ceil_divide(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
-
 static size_t larger(size_t a, size_t b) {
     return a > b ? a : b;
-}
-
-static size_t blocks(size_t k) {
-    return ceil_divide(k, PLENS__BLOCK_K);
 }
 
 /* ---- The product ---- */
@@ -56,7 +48,7 @@ static size_t group_of(const plens__product *product) {
 
 /* Bytes of one strip of w, n_k long, and from one to the next what `multiply` wants. */
 static size_t strip_bytes(const plens__product *product, size_t n_k) {
-    return product->strip_block > 0 ? blocks(n_k) * product->strip_block
+    return product->strip_block > 0 ? plens__blocks(n_k) * product->strip_block
                                     : product->strip * n_k * sizeof(float);
 }
 
@@ -67,19 +59,17 @@ static size_t group_bytes(const plens__product *product) {
            group * PLENS__FEW_ROWS * sizeof(float);
 }
 
-/* What a direct product wants for its largest item; a longer k makes no difference. */
+/* What a direct product wants for its largest item. */
 static size_t direct_bytes(const plens__product *product) {
-    return product->direct_scratch == NULL
-               ? 0
-               : larger(product->direct_scratch(product->item_rows, LONG_K,
-                                                product->item_panels * product->panel),
-                        product->direct_scratch(PLENS__FEW_ROWS, LONG_K, MOST_OUTPUTS));
+    return larger(
+        product->direct_scratch(product->item_rows, LONG_K, product->item_panels * product->panel),
+        product->direct_scratch(PLENS__FEW_ROWS, LONG_K, MOST_OUTPUTS));
 }
 
 size_t plens__matmul_scratch(const plens__product *product) {
-    if (product->direct_rows == SIZE_MAX)
+    if (product->direct_scratch != NULL)
         return direct_bytes(product);
-    size_t panel = blocks(product->k_part) * product->panel_block;
+    size_t panel = plens__blocks(product->k_part) * product->panel_block;
     return product->pack_w_strip != NULL ? larger(panel, group_bytes(product)) : panel;
 }
 
@@ -142,15 +132,15 @@ static void multiply_item(void *arg, size_t item, int thread) {
 /* Large items use the caches well; enough of them keep every thread busy. */
 static size_t cut(matmul *m) {
     const plens__product *product = m->x->product;
-    size_t n_rows = m->x->n_rows, n_panels = ceil_divide(m->w->n_out, product->panel);
+    size_t n_rows = m->x->n_rows, n_panels = plens__ceil_divide(m->w->n_out, product->panel);
     size_t wanted = m->engine->n_threads > 1 ? ITEMS_PER_THREAD * (size_t)m->engine->n_threads : 1;
-    size_t rows = ceil_divide(n_rows, ceil_divide(n_rows, product->item_rows));
-    m->rows_per_item = ceil_divide(rows, product->strip) * product->strip;
-    m->row_items = ceil_divide(n_rows, m->rows_per_item);
-    size_t column_items = larger(ceil_divide(n_panels, product->item_panels),
-                                 smaller(n_panels, ceil_divide(wanted, m->row_items)));
-    m->panels_per_item = ceil_divide(n_panels, column_items);
-    return m->row_items * ceil_divide(n_panels, m->panels_per_item);
+    size_t rows = plens__ceil_divide(n_rows, plens__ceil_divide(n_rows, product->item_rows));
+    m->rows_per_item = plens__ceil_divide(rows, product->strip) * product->strip;
+    m->row_items = plens__ceil_divide(n_rows, m->rows_per_item);
+    size_t column_items = larger(plens__ceil_divide(n_panels, product->item_panels),
+                                 smaller(n_panels, plens__ceil_divide(wanted, m->row_items)));
+    m->panels_per_item = plens__ceil_divide(n_panels, column_items);
+    return m->row_items * plens__ceil_divide(n_panels, m->panels_per_item);
 }
 
 /* ---- Few rows ---- */
@@ -161,7 +151,7 @@ static void ask_for_strip(const matmul *m, size_t o, size_t k0) {
     size_t n_in = m->x->n_in, at = k0 < n_in ? k0 : 0;
     size_t n_k = smaller(product->k_part, n_in - at);
     size_t below = weight_offset(m, k0 < n_in ? o : o + group_of(product), at);
-    size_t lines = ceil_divide(n_k * row_bytes(m) / n_in, PLENS__LINE);
+    size_t lines = plens__ceil_divide(n_k * row_bytes(m) / n_in, PLENS__LINE);
     plens__ahead ahead = plens__ahead_begin((uintptr_t)m->w->data + below, row_bytes(m),
                                             lines * PLENS__LINE); /* maybe past w's end */
     plens__ahead_ask(&ahead, product->strip * lines);
@@ -235,11 +225,11 @@ static void direct_item(void *arg, size_t item, int thread) {
 /* Multiples of what a product does at once, and of a line of y's rows. */
 static size_t cut_few(matmul *m, size_t at_once) {
     size_t wanted = ITEMS_PER_THREAD * (size_t)m->engine->n_threads;
-    size_t n = ceil_divide(m->w->n_out, wanted);
+    size_t n = plens__ceil_divide(m->w->n_out, wanted);
     m->rows_per_item = m->x->n_rows;
     m->row_items = 1;
-    m->outputs_per_item = ceil_divide(smaller(n, MOST_OUTPUTS), at_once) * at_once;
-    return ceil_divide(m->w->n_out, m->outputs_per_item);
+    m->outputs_per_item = plens__ceil_divide(smaller(n, MOST_OUTPUTS), at_once) * at_once;
+    return plens__ceil_divide(m->w->n_out, m->outputs_per_item);
 }
 
 static size_t cut_directly(matmul *m) {

@@ -11,14 +11,6 @@ static size_t smaller(size_t a, size_t b) {
     return a < b ? a : b;
 }
 
-static size_t ceil_divide(size_t a, size_t b) {
-    return a / b + (a % b != 0);
-}
-
-static size_t blocks(size_t k) {
-    return ceil_divide(k, PLENS__BLOCK_K);
-}
-
 /* What an operand is packed in: strips of rows, or panels of few. */
 typedef struct packing_unit {
     size_t rows, block; /* of one, and its bytes for 32 k */
@@ -39,7 +31,7 @@ static plens__packing packing_of(const plens__product *product, size_t n_rows) {
 static size_t packed_bytes(const plens__product *product, plens__packing packing, size_t n_rows,
                            size_t n_in) {
     packing_unit unit = unit_of(product, packing);
-    return ceil_divide(n_rows, unit.rows) * blocks(n_in) * unit.block;
+    return plens__ceil_divide(n_rows, unit.rows) * plens__blocks(n_in) * unit.block;
 }
 
 size_t plens__operand_bytes(const plens__product *product, size_t n_rows, size_t n_in) {
@@ -52,13 +44,14 @@ size_t plens__operand_at(const plens__operand *x, size_t r, size_t k0) {
     packing_unit unit = unit_of(x->product, x->packing);
     size_t index = r / unit.rows, before = k0 / PLENS__BLOCK_K;
     if (x->packing == PLENS__STRIPS_WHOLE)
-        return (index * blocks(x->n_in) + before) * unit.block;
+        return (index * plens__blocks(x->n_in) + before) * unit.block;
     size_t n_k = smaller(x->product->k_part, x->n_in - k0);
-    return (before * ceil_divide(x->n_rows, unit.rows) + index * blocks(n_k)) * unit.block;
+    return (before * plens__ceil_divide(x->n_rows, unit.rows) + index * plens__blocks(n_k)) *
+           unit.block;
 }
 
 size_t plens__operand_step(const plens__operand *x, size_t n_k) {
-    return blocks(x->packing == PLENS__STRIPS_WHOLE ? x->n_in : n_k) *
+    return plens__blocks(x->packing == PLENS__STRIPS_WHOLE ? x->n_in : n_k) *
            unit_of(x->product, x->packing).block;
 }
 
@@ -115,9 +108,10 @@ plens__operand plens__operand_make(const plens__engine *engine, const plens__pro
     if (unit.block > 0) {
         packing p = {&operand, rows, buffer};
         operand.data = buffer;
-        plens__parallel(engine, ceil_divide(rows->n_rows, unit.rows), pack_unit, &p);
+        plens__parallel(engine, plens__ceil_divide(rows->n_rows, unit.rows), pack_unit, &p);
     } else if (rows->make != NULL) {
-        plens__parallel(engine, ceil_divide(rows->n_rows, ROWS_AT_ONCE), make_rows, (void *)rows);
+        plens__parallel(engine, plens__ceil_divide(rows->n_rows, ROWS_AT_ONCE), make_rows,
+                        (void *)rows);
     }
     return operand;
 }

@@ -4,6 +4,15 @@
 
 #include "runtime/engine.h"
 
+static inline size_t plens__ceil_divide(size_t a, size_t b) {
+    return a / b + (a % b != 0);
+}
+
+/* Blocks of 32 k. */
+static inline size_t plens__blocks(size_t k) {
+    return plens__ceil_divide(k, PLENS__BLOCK_K);
+}
+
 /* How rows are packed: see product.h, pack_w_strip and multiply_directly, for the two of few. */
 typedef enum plens__packing {
     PLENS__STRIPS,       /* [parts of k, strips] */

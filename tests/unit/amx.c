@@ -194,6 +194,18 @@ static void the_model_rounds_as_the_manual_says(void) {
     CHECK(normal_or_zero(-0x1p-130f) == 0 && normal_or_zero(0x1p-126f) == 0x1p-126f);
 }
 
+/* A test's or the start-up check's scratch smaller than what is written to it. */
+static void the_scratch_has_its_bound(void) {
+    for (int round = 0; round < 3000; round++) {
+        size_t rows = 1 + test_below(200), k = 1 + test_below(3000), n_out = 1 + test_below(200);
+        CHECK(direct_scratch(rows, k, n_out) <= PLENS__SCRATCH_MAX(rows, k, n_out));
+    }
+    CHECK(PLENS__SCRATCH_MAX(PLENS__TEST_ROWS, PLENS__TEST_K, PLENS__TEST_OUT) <=
+          PLENS__TEST_PANEL);
+    CHECK(PLENS__SCRATCH_MAX(PLENS__TEST_LONG_ROWS, PLENS__TEST_LONG_K, PLENS__TEST_LONG_OUT) <=
+          PLENS__TEST_PANEL);
+}
+
 /* The instructions: their encoding, the configuration, the processor. */
 static void the_instructions_give_the_definitions_bits(void) {
     if (!plens__cpu_detect().amx)
@@ -208,6 +220,7 @@ static void the_instructions_give_the_definitions_bits(void) {
 int main(void) {
     RUN(the_model_rounds_as_the_manual_says);
     RUN(the_blocking_gives_the_definitions_bits);
+    RUN(the_scratch_has_its_bound);
     RUN(the_instructions_give_the_definitions_bits);
     return test_finish();
 }
