@@ -112,6 +112,12 @@ static void print_table(const options *o, const plens__engine *engine,
     const char *precision = plens_precision_name(product->precision);
     const char *isa = plens_isa_name(product->isa);
     double peak = bench_peak(engine, product);
+    if (product->isa == PLENS_ISA_AMX && product->precision == PLENS_PRECISION_BF16)
+        printf(
+            "\none core loads a tile from 16 KiB in %.1f ns, from 512 KiB in %.1f, from 48 MiB in "
+            "%.1f, multiplies one in %.1f\n",
+            1e9 * bench_tile_load(engine, 16 << 10), 1e9 * bench_tile_load(engine, 512 << 10),
+            1e9 * bench_tile_load(engine, 48 << 20), 16384e9 * engine->n_threads / peak);
     printf("\n%s by %s, peak %.0f GFLOP/s (%s%s): GFLOP/s (share of the roof)\n  n_out   n_in",
            precision, isa, peak * 1e-9, bench_instruction(product),
            product->precision == PLENS_PRECISION_BF16X3 ? ", a third" : "");

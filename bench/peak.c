@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "runtime/huge_pages.h"
+
 /* On a machine that is busy with other work, CFLAGS='-O2 -DBENCH_CLOCK=CLOCK_PROCESS_CPUTIME_ID'
  * and one thread give figures that mean something. */
 #ifndef BENCH_CLOCK
@@ -87,17 +89,66 @@ BURN(burn_fma_512, "vfmadd231ps", "zmm")
 BURN(burn_fma_256, "vfmadd231ps", "ymm")
 BURN(burn_dp, "vdpbf16ps", "zmm")
 
-/* Four tiles of sums, as TDPBF16PS has a latency of 52 cycles and begins every 16; the operands
- * come from the first-level cache meanwhile. In bytes, as assemblers older than AMX do not know it.
- */
-static void burn_amx(void *arg, size_t item, int thread) {
+static void begin_tiles(void) {
     static const struct {
         unsigned char palette, start, reserved[14];
         unsigned short row_bytes[16];
         unsigned char rows[16];
     } tiles = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
-    (void)arg, (void)item, (void)thread;
     __asm__ volatile(".byte 0xC4,0xE2,0x78,0x49,0x00" ::"a"(&tiles), "m"(tiles)); /* ldtilecfg */
+}
+
+static void end_tiles(void) {
+    __asm__ volatile(".byte 0xC4,0xE2,0x78,0x49,0xC0"); /* tilerelease */
+}
+
+typedef struct loads {
+    const char *from;
+    size_t n_bytes, rounds;
+} loads;
+
+/* Item: one core's. */
+static void load_tiles(void *arg, size_t item, int thread) {
+    const loads *l = arg;
+    (void)item, (void)thread;
+    begin_tiles();
+    for (size_t round = 0; round < l->rounds; round++)
+        for (size_t at = 0; at < l->n_bytes; at += 4096)
+            __asm__ volatile(
+                ".byte 0xC4,0xE2,0x7B,0x4B,0x24,0x08\n\t" /* tileloadd (rax,rcx), tmm4 */
+                ".byte 0xC4,0xE2,0x7B,0x4B,0x34,0x0A\n\t" /* … (rdx,rcx), tmm6 */
+                ".byte 0xC4,0xE2,0x7B,0x4B,0x3C,0x0E\n\t" /* … (rsi,rcx), tmm7 */
+                ".byte 0xC4,0xE2,0x7B,0x4B,0x2C,0x0F"     /* … (rdi,rcx), tmm5 */
+                :
+                : "a"(l->from + at), "d"(l->from + at + 1024), "S"(l->from + at + 2048),
+                  "D"(l->from + at + 3072), "c"((size_t)64)
+                : "memory");
+    end_tiles();
+}
+
+double bench_tile_load(const plens__engine *engine, size_t n_bytes) {
+    char *block = plens__alloc(&bench_allocator, plens__huge_bytes(n_bytes));
+    double best = 0;
+    if (block == NULL)
+        return 0;
+    loads l = {plens__huge_begin(block, n_bytes), n_bytes, (256 << 20) / n_bytes};
+    memset((char *)(uintptr_t)l.from, 1, n_bytes);
+    for (int run = 0; run < 5; run++) {
+        double begin = bench_now();
+        plens__parallel(engine, 1, load_tiles, &l);
+        double seconds = (bench_now() - begin) / (double)(l.rounds * n_bytes / 1024);
+        best = run == 0 || seconds < best ? seconds : best;
+    }
+    plens__free(&bench_allocator, block);
+    return best;
+}
+
+/* Four tiles of sums, as TDPBF16PS has a latency of 52 cycles and begins every 16; the operands
+ * come from the first-level cache meanwhile. In bytes, as assemblers older than AMX do not know it.
+ */
+static void burn_amx(void *arg, size_t item, int thread) {
+    (void)arg, (void)item, (void)thread;
+    begin_tiles();
     for (size_t i = 0; i < AMX_ROUNDS; i++) {
         const uint16_t *from = numbers() + i * QUAD % NUMBERS;
         __asm__ volatile(".byte 0xC4,0xE2,0x7B,0x4B,0x24,0x08\n\t" /* tileloadd (rax,rcx), tmm4 */
@@ -113,7 +164,7 @@ static void burn_amx(void *arg, size_t item, int thread) {
                            "c"((size_t)64)
                          : "memory");
     }
-    __asm__ volatile(".byte 0xC4,0xE2,0x78,0x49,0xC0"); /* tilerelease */
+    end_tiles();
 }
 
 static instruction instruction_of(const plens__product *product) {
@@ -136,6 +187,11 @@ static instruction instruction_of(const plens__product *product) {
     static const instruction none = {"", NULL, 0};
     (void)product;
     return none;
+}
+
+double bench_tile_load(const plens__engine *engine, size_t n_bytes) {
+    (void)engine, (void)n_bytes;
+    return 0;
 }
 
 #endif

@@ -17,6 +17,10 @@ double bench_now(void);
  * for it is known. */
 double bench_peak(const plens__engine *engine, const plens__product *product);
 
+/* Seconds in which one core loads a tile of AMX, one of n_bytes that it loads in turn. The engine
+ * has AMX. */
+double bench_tile_load(const plens__engine *engine, size_t n_bytes);
+
 /* Bytes/s at which the engine's threads together read memory that is in no cache. 0: no memory. */
 double bench_bandwidth(const plens__engine *engine);
 
