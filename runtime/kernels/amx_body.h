@@ -21,8 +21,8 @@
  * weights are b, pairs of k of 16 outputs side by side: a panel is [K / 32, 2, 16 pairs, 16, 2]. A
  * strip and a panel use all eight tiles: four of c, and four loads to four multiplications.
  *
- * What limits is where operands come from. A tile comes from the first-level cache in 2.4 ns, from
- * the second in 5.6, from beyond it in 36; a multiplication takes 4.3 (Granite Rapids, one core).
+ * What limits is where operands come from. A tile comes from the first-level cache in 2.9 ns, from
+ * the second in 6, from beyond it in 34; a multiplication takes 5 (bench/kernels, Granite Rapids).
  * So one operand of each must be in the first level, and what comes from beyond the second must
  * meet hundreds of rows or outputs. K is cut into parts of 18 blocks at most: a strip's part, 36
  * KiB, is in the first level while the panels pass by. An item's panels of one part are packed into

@@ -6,7 +6,6 @@
 INLINE void transpose_tile(plens_dtype dtype, const char *w, size_t row_bytes, size_t n_rows,
                            size_t n, char *to) {
     block_row r[BLOCK];
-    __asm__("" : "+r"(w)); /* else gcc keeps 16 pointers in memory, from one tile to the next */
     UNROLL
     for (size_t i = 0; i < BLOCK; i++)
         r[i] = i < n_rows ? weight_words(dtype, w + i * row_bytes, n) : zero_row();
