@@ -14,8 +14,9 @@
 #include "runtime/kernels/ahead.h"
 
 enum {
-    ITEMS_PER_THREAD = 2, /* more would cut small matrices too finely */
-    MOST_OUTPUTS = 256,   /* in an item of few rows */
+    ITEMS_PER_THREAD = 2,  /* more would cut small matrices too finely */
+    MOST_OUTPUTS = 256,    /* in an item of few rows */
+    TURNED_OUTPUTS = 1024, /* by multiply_turned */
     DIRECT_OUTPUTS = 16,
     LONG_K = 1 << 20 /* of many parts; more parts take no more scratch */
 };
@@ -63,7 +64,7 @@ static size_t group_bytes(const plens__product *product) {
 static size_t direct_bytes(const plens__product *product) {
     return larger(
         product->direct_scratch(product->item_rows, LONG_K, product->item_panels * product->panel),
-        product->direct_scratch(PLENS__FEW_ROWS, LONG_K, MOST_OUTPUTS));
+        product->direct_scratch(product->turned_rows, LONG_K, TURNED_OUTPUTS));
 }
 
 size_t plens__matmul_scratch(const plens__product *product) {
@@ -215,27 +216,32 @@ static void direct_item(void *arg, size_t item, int thread) {
         step = plens__operand_step(x, x->n_in);
         from = plens__operand_at(x, r, 0);
     }
-    product->multiply_directly(m->w->dtype, n_rows, x->n_in, (const char *)x->data + from, step,
-                               weight_at(m, o, 0), row_bytes(m), n, m->y + r * m->ldy + o, m->ldy,
-                               m->engine->scratch + (size_t)thread * m->engine->scratch_bytes);
+    plens__direct *multiply =
+        x->packing == PLENS__STRIPS_TURNED ? product->multiply_turned : product->multiply_directly;
+    multiply(m->w->dtype, n_rows, x->n_in, (const char *)x->data + from, step, weight_at(m, o, 0),
+             row_bytes(m), n, m->y + r * m->ldy + o, m->ldy,
+             m->engine->scratch + (size_t)thread * m->engine->scratch_bytes);
     if (m->bias != NULL)
         add_bias(m, r, n_rows, o, n);
 }
 
 /* Multiples of what a product does at once, and of a line of y's rows. */
-static size_t cut_few(matmul *m, size_t at_once) {
+static size_t cut_few(matmul *m, size_t at_once, size_t most) {
     size_t wanted = ITEMS_PER_THREAD * (size_t)m->engine->n_threads;
     size_t n = plens__ceil_divide(m->w->n_out, wanted);
     m->rows_per_item = m->x->n_rows;
     m->row_items = 1;
-    m->outputs_per_item = plens__ceil_divide(smaller(n, MOST_OUTPUTS), at_once) * at_once;
+    n = smaller(n, most);
+    m->outputs_per_item = plens__ceil_divide(n, at_once) * at_once;
     return plens__ceil_divide(m->w->n_out, m->outputs_per_item);
 }
 
 static size_t cut_directly(matmul *m) {
     const plens__product *product = m->x->product;
-    if (m->x->n_rows <= PLENS__FEW_ROWS)
-        return cut_few(m, product->direct_rows == SIZE_MAX ? product->panel : DIRECT_OUTPUTS);
+    if (product->direct_rows != SIZE_MAX)
+        return cut_few(m, DIRECT_OUTPUTS, MOST_OUTPUTS);
+    if (m->x->packing == PLENS__STRIPS_TURNED)
+        return cut_few(m, product->panel, TURNED_OUTPUTS);
     size_t n_items = cut(m);
     m->outputs_per_item = m->panels_per_item * product->panel;
     return n_items;
@@ -248,9 +254,9 @@ void plens__matmul(const plens__engine *engine, const plens__matrix *w, const fl
     if (x->n_rows == 0 || w->n_out == 0)
         return;
     if (x->packing == PLENS__PANELS)
-        plens__parallel_flush(engine, product->flushes, cut_few(&m, group_of(product)), turned_item,
-                              &m);
-    else if (x->packing == PLENS__STRIPS_WHOLE)
+        plens__parallel_flush(engine, product->flushes,
+                              cut_few(&m, group_of(product), MOST_OUTPUTS), turned_item, &m);
+    else if (plens__is_whole(x->packing))
         plens__parallel_flush(engine, product->flushes, cut_directly(&m), direct_item, &m);
     else
         plens__parallel_flush(engine, product->flushes, cut(&m), multiply_item, &m);

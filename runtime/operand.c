@@ -22,6 +22,8 @@ static packing_unit unit_of(const plens__product *product, plens__packing packin
 }
 
 static plens__packing packing_of(const plens__product *product, size_t n_rows) {
+    if (n_rows <= product->turned_rows)
+        return PLENS__STRIPS_TURNED;
     if (n_rows <= product->direct_rows)
         return PLENS__STRIPS_WHOLE;
     int few = n_rows > PLENS__DIRECT_ROWS && n_rows <= PLENS__FEW_ROWS;
@@ -43,7 +45,7 @@ size_t plens__operand_bytes(const plens__product *product, size_t n_rows, size_t
 size_t plens__operand_at(const plens__operand *x, size_t r, size_t k0) {
     packing_unit unit = unit_of(x->product, x->packing);
     size_t index = r / unit.rows, before = k0 / PLENS__BLOCK_K;
-    if (x->packing == PLENS__STRIPS_WHOLE)
+    if (plens__is_whole(x->packing))
         return (index * plens__blocks(x->n_in) + before) * unit.block;
     size_t n_k = smaller(x->product->k_part, x->n_in - k0);
     return (before * plens__ceil_divide(x->n_rows, unit.rows) + index * plens__blocks(n_k)) *
@@ -51,7 +53,7 @@ size_t plens__operand_at(const plens__operand *x, size_t r, size_t k0) {
 }
 
 size_t plens__operand_step(const plens__operand *x, size_t n_k) {
-    return plens__blocks(x->packing == PLENS__STRIPS_WHOLE ? x->n_in : n_k) *
+    return plens__blocks(plens__is_whole(x->packing) ? x->n_in : n_k) *
            unit_of(x->product, x->packing).block;
 }
 
@@ -63,7 +65,7 @@ typedef struct packing {
 
 /* What is made and packed at once: parts of k, but any columns of strips that have all of them. */
 static size_t columns_at_once(const packing *p) {
-    if (p->operand->packing != PLENS__STRIPS_WHOLE)
+    if (!plens__is_whole(p->operand->packing))
         return p->operand->product->k_part;
     return p->rows->make != NULL && p->rows->by_columns ? COLUMNS : p->rows->n_in;
 }
@@ -87,6 +89,8 @@ static void pack_unit(void *arg, size_t item, int thread) {
             rows->make(rows->arg, r, n_rows, k, n_k);
         if (x->packing == PLENS__PANELS)
             product->pack_w(PLENS_F32, from, rows->ldx * sizeof(float), n_rows, n_k, to);
+        else if (x->packing == PLENS__STRIPS_TURNED)
+            product->pack_x_turned(from, rows->ldx, n_rows, n_k, to);
         else
             product->pack_x(from, rows->ldx, n_rows, n_k, to);
     }

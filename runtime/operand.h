@@ -13,12 +13,17 @@ static inline size_t plens__blocks(size_t k) {
     return plens__ceil_divide(k, PLENS__BLOCK_K);
 }
 
-/* How rows are packed: see product.h, pack_w_strip and multiply_directly, for the two of few. */
+/* How rows are packed: see product.h, pack_w_strip, multiply_directly and multiply_turned. */
 typedef enum plens__packing {
     PLENS__STRIPS,       /* [parts of k, strips] */
     PLENS__PANELS,       /* few rows: [parts of k, panels] */
     PLENS__STRIPS_WHOLE, /* [strips], all of k in each */
+    PLENS__STRIPS_TURNED /* the same, for multiply_turned */
 } plens__packing;
+
+static inline int plens__is_whole(plens__packing packing) {
+    return packing == PLENS__STRIPS_WHOLE || packing == PLENS__STRIPS_TURNED;
+}
 
 /* Packed once for all the matrices that they meet. */
 typedef struct plens__operand {

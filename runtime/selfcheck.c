@@ -218,7 +218,7 @@ static void compare_products(void *arg, size_t item, int thread) {
         if (c->product->precision == PLENS_PRECISION_BF16X3 && p.dtype != PLENS_BF16)
             continue;
         for (int way = 0; way < PLENS__N_WAYS; way++) {
-            int resume = way != PLENS__WAY_DIRECT;
+            int resume = plens__trial_resumes(c->product, (plens__way)way);
             solve(definition, &p, PLENS__WAY_PANELS, resume, expected);
             if (solve(c->product, &p, (plens__way)way, resume, found))
                 c->passed &= same(expected, found, ROWS * OUTPUTS);

@@ -37,7 +37,7 @@ typedef struct plens__test {
     uint64_t hash;   /* of all that the definition gave */
     float a[PLENS__TEST_FIELD], b[PLENS__TEST_FIELD];
     float expected[PLENS__TEST_FIELD], found[PLENS__TEST_FIELD];
-    char w[PLENS__TEST_OUT * (PLENS__TEST_K * 4 + 4)];
+    char w[PLENS__TEST_OUT * (PLENS__TEST_K * 4 + 64)];
     float strips[PLENS__TEST_STRIPS / 4], panel[PLENS__TEST_PANEL / 4];
     char difference[160]; /* the first one found, in words; empty: none */
 } plens__test;

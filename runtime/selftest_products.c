@@ -8,7 +8,7 @@
 #include "runtime/trial.h"
 #include "runtime/widen.h"
 
-enum { ROUNDS = 225, FROM = 21, SLACK = 5 };
+enum { ROUNDS = 225, FROM = 21, SLACK = 5, LINE = 64 };
 
 /* Any finite half; of float and bf16 the value's own kind. */
 static void put_weight(plens__test *test, plens_dtype dtype, float value, char *to) {
@@ -19,24 +19,34 @@ static void put_weight(plens__test *test, plens_dtype dtype, float value, char *
     memcpy(to, dtype == PLENS_F32 ? (void *)&bits : (void *)&half, dtype == PLENS_F32 ? 4 : 2);
 }
 
-/* Random sizes, few rows as often as many; rows of w begin at odd addresses. */
+/* Rows of w begin at odd addresses; sometimes each 32 of a row are a line of the cache, or two. */
+static void place_weights(plens__test *test, plens__trial *t, size_t size) {
+    size_t misplaced = (uintptr_t)test->w % LINE;
+    int in_lines = t->k >= PLENS__BLOCK_K && plens__test_below(test, 3) == 0;
+    if (in_lines)
+        t->k -= t->k % PLENS__BLOCK_K;
+    t->w = test->w + (in_lines ? (LINE - misplaced) % LINE : 1);
+    t->row_bytes = t->k * size + (in_lines ? LINE : size) * plens__test_below(test, 2);
+}
+
+/* Random sizes, few rows as often as many. */
 static plens__trial make_trial(plens__test *test, plens_dtype dtype, plens__test_kind kind) {
     size_t size = dtype == PLENS_F32 ? 4 : 2;
-    plens__trial t = {.dtype = dtype, .w = test->w + 1, .x = test->a + 1};
+    plens__trial t = {.dtype = dtype, .x = test->a + 1};
     int is_long = plens__test_below(test, 6) == 0;
     size_t most_rows = is_long ? PLENS__TEST_LONG_ROWS : PLENS__TEST_ROWS;
     t.n_rows = 1 + plens__test_below(test, plens__test_below(test, 2) ? 4 : most_rows);
     t.k = 1 + plens__test_below(test, is_long ? PLENS__TEST_LONG_K : PLENS__TEST_K);
     t.n_out = 1 + plens__test_below(test, (is_long ? PLENS__TEST_LONG_OUT : PLENS__TEST_OUT) - 1);
+    place_weights(test, &t, size);
     t.ldx = t.k + plens__test_below(test, 2);
-    t.row_bytes = t.k * size + size * plens__test_below(test, 2);
     t.k_part = plens__test_below(test, 3) ? t.k : PLENS__BLOCK_K * (1 + plens__test_below(test, 3));
     t.resume = (int)plens__test_below(test, 2);
     plens__test_fill(test, kind, test->a, PLENS__TEST_FIELD);
     for (size_t o = 0; o < t.n_out; o++)
         for (size_t k = 0; k < t.k; k++)
             put_weight(test, dtype, plens__test_value(test, kind),
-                       test->w + 1 + o * t.row_bytes + k * size);
+                       (char *)(uintptr_t)t.w + o * t.row_bytes + k * size);
     return t;
 }
 
@@ -47,7 +57,7 @@ static void run_trial(plens__test *test, const plens__product *product, plens_dt
     t.way = way;
     if (!plens__trial_has_way(product, &t))
         t.way = product->multiply != NULL ? PLENS__WAY_PANELS : PLENS__WAY_DIRECT;
-    if (t.way == PLENS__WAY_DIRECT)
+    if (!plens__trial_resumes(product, t.way))
         t.resume = 0;
     whole = t;
     whole.way = PLENS__WAY_PANELS;

@@ -15,9 +15,10 @@ static size_t smaller(size_t a, size_t b) {
 static size_t pack_strips(const plens__product *product, const plens__trial *t, size_t r0,
                           size_t n_rows, size_t k0, size_t k, char *strips) {
     size_t step = (k + PLENS__BLOCK_K - 1) / PLENS__BLOCK_K * product->strip_block;
+    plens__pack_rows *pack = t->way == PLENS__WAY_TURNED ? product->pack_x_turned : product->pack_x;
     for (size_t r = 0; r < n_rows; r += product->strip)
-        product->pack_x(t->x + k0 + (r0 + r) * t->ldx, t->ldx, smaller(product->strip, n_rows - r),
-                        k, strips + r / product->strip * step);
+        pack(t->x + k0 + (r0 + r) * t->ldx, t->ldx, smaller(product->strip, n_rows - r), k,
+             strips + r / product->strip * step);
     return step;
 }
 
@@ -67,20 +68,22 @@ static void solve_turned_strip(const plens__product *product, const plens__trial
     }
 }
 
-static void solve_directly(const plens__product *product, const plens__trial *t, void *strips,
-                           void *scratch, float *c, size_t ldc) {
+/* By multiply_directly or multiply_turned, at most so many rows at once. */
+static void solve_whole(const plens__product *product, const plens__trial *t,
+                        plens__direct *multiply, size_t most_rows, void *strips, void *scratch,
+                        float *c, size_t ldc) {
     plens__fpstate saved;
     for (size_t r = 0, n_rows; r < t->n_rows; r += n_rows) {
         size_t step = t->ldx * sizeof(float);
-        n_rows = smaller(product->direct_rows, t->n_rows - r);
+        n_rows = smaller(most_rows, t->n_rows - r);
         const void *x = t->x + r * t->ldx;
         if (product->strip_block > 0) {
             step = pack_strips(product, t, r, n_rows, 0, t->k, strips);
             x = strips;
         }
         plens__fpstate_enter(&saved, product->flushes);
-        product->multiply_directly(t->dtype, n_rows, t->k, x, step, t->w, t->row_bytes, t->n_out,
-                                   c + r * ldc, ldc, scratch);
+        multiply(t->dtype, n_rows, t->k, x, step, t->w, t->row_bytes, t->n_out, c + r * ldc, ldc,
+                 scratch);
         plens__fpstate_leave(&saved);
     }
 }
@@ -88,18 +91,30 @@ static void solve_directly(const plens__product *product, const plens__trial *t,
 int plens__trial_has_way(const plens__product *product, const plens__trial *trial) {
     switch (trial->way) {
     case PLENS__WAY_TURNED:
-        return product->pack_w_strip != NULL && trial->n_rows <= PLENS__FEW_ROWS;
+        return product->multiply_turned != NULL ||
+               (product->pack_w_strip != NULL && trial->n_rows <= PLENS__FEW_ROWS);
     case PLENS__WAY_DIRECT:
-        return product->direct_rows > 0 && !trial->resume;
+        return product->direct_rows > 0;
     default:
         return product->multiply != NULL;
     }
 }
 
+int plens__trial_resumes(const plens__product *product, plens__way way) {
+    return way == PLENS__WAY_PANELS ||
+           (way == PLENS__WAY_TURNED && product->multiply_turned == NULL);
+}
+
 void plens__trial_solve(const plens__product *product, const plens__trial *trial, void *strips,
                         void *panel, float *c, size_t ldc) {
     if (trial->way == PLENS__WAY_DIRECT) {
-        solve_directly(product, trial, strips, panel, c, ldc);
+        solve_whole(product, trial, product->multiply_directly, product->direct_rows, strips, panel,
+                    c, ldc);
+        return;
+    }
+    if (trial->way == PLENS__WAY_TURNED && product->multiply_turned != NULL) {
+        solve_whole(product, trial, product->multiply_turned, product->turned_rows, strips, panel,
+                    c, ldc);
         return;
     }
     for (size_t k0 = 0; k0 < trial->k; k0 += trial->k_part) {

@@ -8,8 +8,8 @@
 /* How plens__matmul calls a product. */
 typedef enum plens__way {
     PLENS__WAY_PANELS = 0, /* panels of w, strips of x */
-    PLENS__WAY_TURNED = 1, /* few rows: panels of x, strips of w */
-    PLENS__WAY_DIRECT = 2, /* few rows: w is not packed; all of k, from +0 */
+    PLENS__WAY_TURNED = 1, /* few rows: panels of x, strips of w; or multiply_turned */
+    PLENS__WAY_DIRECT = 2, /* multiply_directly: all of k, from +0 */
     PLENS__N_WAYS = 3
 } plens__way;
 
@@ -26,6 +26,9 @@ typedef struct plens__trial {
 
 /* 1 if the product can be called so on this trial. */
 int plens__trial_has_way(const plens__product *product, const plens__trial *trial);
+
+/* 1 if this way can go on from what c holds. */
+int plens__trial_resumes(const plens__product *product, plens__way way);
 
 /* c [n_rows, n_out], ldc floats between rows. strips has room for all rows' strips, and panel for a
  * panel, each of a part of k, or for what direct_scratch says. */

@@ -50,6 +50,8 @@ INLINE void tiles_end(void) {
     __asm__ volatile("tileloadd (%0,%1), %%tmm" #t : : "r"(p), "r"((size_t)64) : "memory")
 #define tile_pass(t, p)                                                                            \
     __asm__ volatile("tileloaddt1 (%0,%1), %%tmm" #t : : "r"(p), "r"((size_t)64) : "memory")
+#define tile_pass_rows(t, p, step)                                                                 \
+    __asm__ volatile("tileloaddt1 (%0,%1), %%tmm" #t : : "r"(p), "r"((size_t)(step)) : "memory")
 #define tile_store(t, p, step)                                                                     \
     __asm__ volatile("tilestored %%tmm" #t ", (%0,%1)" : : "r"(p), "r"((size_t)(step)) : "memory")
 #define tile_dot(c, a, b) __asm__ volatile("tdpbf16ps %tmm" #b ", %tmm" #a ", %tmm" #c)
@@ -59,10 +61,6 @@ INLINE void ask_near(const char *p, int to_write) {
         __asm__ volatile("prefetchw %0" : : "m"(*p));
     else
         _mm_prefetch(p, _MM_HINT_T0);
-}
-
-INLINE void put_sums(const float *from, size_t n, float *to) {
-    store_lanes_part(to, n, load_lanes_part(from, n));
 }
 
 #include "runtime/kernels/amx_pack.h"
@@ -86,6 +84,9 @@ static const plens__product bf16 = {
     .multiply_directly = multiply_bf16,
     .direct_rows = SIZE_MAX,
     .direct_scratch = direct_scratch,
+    .pack_x_turned = turn_x_bf16,
+    .multiply_turned = turned_bf16,
+    .turned_rows = FEW_ROWS,
 };
 
 static const plens__product bf16x3 = {
@@ -100,6 +101,9 @@ static const plens__product bf16x3 = {
     .multiply_directly = multiply_bf16x3,
     .direct_rows = SIZE_MAX,
     .direct_scratch = direct_scratch,
+    .pack_x_turned = turn_x_bf16x3,
+    .multiply_turned = turned_bf16x3,
+    .turned_rows = FEW_ROWS,
 };
 
 const plens__product *plens__product_amx(plens_precision precision) {

@@ -24,6 +24,34 @@ INLINE void pack_tile(plens_dtype dtype, const char *w, size_t row_bytes, size_t
         transpose_tile(dtype, w, row_bytes, n_rows, n, to);
 }
 
+/* 32 k of one output, of which n are there. dtype is a constant. */
+INLINE void pack_words(plens_dtype dtype, const char *w, size_t n, char *to) {
+    _mm512_storeu_si512(to, weight_words(dtype, w, n));
+}
+
+/* 16 rows of 16 pairs of k. */
+INLINE void turn_tile(const char *from, char *to) {
+    transpose_tile(PLENS_BF16, from, 64, BLOCK, PLENS__BLOCK_K, to);
+}
+
+INLINE void put_sums(const float *from, size_t n, float *to) {
+    store_lanes_part(to, n, load_lanes_part(from, n));
+}
+
+/* Of 16 outputs by 16 rows so many. */
+INLINE void put_turned(const char *from, size_t n_rows, size_t n_out, float *to, size_t ldc) {
+    block_row r[BLOCK];
+    __mmask16 there = n_out < BLOCK ? first(n_out) : 0xFFFF;
+    UNROLL
+    for (size_t i = 0; i < BLOCK; i++)
+        r[i] = load_row(from + i * 64);
+    transpose(r);
+    UNROLL
+    for (size_t i = 0; i < BLOCK; i++)
+        if (i < n_rows)
+            _mm512_mask_storeu_epi32(to + i * ldc, there, r[i]);
+}
+
 /* The next 32 of a row, of which n are there. */
 INLINE void load_floats(const float *p, size_t n, __m512 *low, __m512 *high) {
     *low = floats_at(p, n);
@@ -55,4 +83,23 @@ KERNEL void pack_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, v
                 _mm512_storeu_si512(to + part * part_bytes + r * 64,
                                     upper_words(low[2 - part], high[2 - part]));
         }
+}
+
+/* The same turned, for products with few rows. */
+INLINE void turn_x(plens__pack_rows *pack_x, size_t n_parts, const float *x, size_t ldx,
+                   size_t n_rows, size_t k, char *strip) {
+    char rows[3 * 2 * 1024];
+    for (size_t i = 0; i < k; i += PLENS__BLOCK_K) {
+        pack_x(x + i, ldx, n_rows, k - i < PLENS__BLOCK_K ? k - i : PLENS__BLOCK_K, rows);
+        for (size_t tile = 0; tile < 2 * n_parts; tile++, strip += 1024)
+            turn_tile(rows + tile * 1024, strip);
+    }
+}
+
+KERNEL void turn_x_bf16(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip) {
+    turn_x(pack_x_bf16, 1, x, ldx, n_rows, k, strip);
+}
+
+KERNEL void turn_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip) {
+    turn_x(pack_x_bf16x3, 3, x, ldx, n_rows, k, strip);
 }

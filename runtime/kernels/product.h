@@ -45,6 +45,14 @@
 #define PLENS__SCRATCH_MAX(n_rows, k, n_out)            /* direct_scratch */                       \
     (((n_out) + 31) / 32 * ((((k) + 31) / 32 << 11) + (((n_rows) + 31) / 32 << 12)))
 
+/* x is [n_rows <= strip, k] with ldx floats between rows. */
+typedef void plens__pack_rows(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip);
+
+/* See multiply_directly. */
+typedef void plens__direct(plens_dtype dtype, size_t n_rows, size_t k, const void *x, size_t x_step,
+                           const void *w, size_t row_bytes, size_t n_out, float *c, size_t ldc,
+                           void *scratch);
+
 typedef struct plens__product {
     plens_isa isa;
     plens_precision precision;
@@ -65,8 +73,7 @@ typedef struct plens__product {
     void (*pack_w)(plens_dtype dtype, const void *w, size_t row_bytes, size_t n_out, size_t k,
                    void *panel);
 
-    /* x is [n_rows <= strip, k] with ldx floats between rows. NULL where strip_block is 0. */
-    void (*pack_x)(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip);
+    plens__pack_rows *pack_x; /* NULL where strip_block is 0 */
 
     /* c [n_rows, n_out <= panel] with ldc floats between rows; floats beyond n_out are not touched.
      * x_step is the number of bytes from one strip to the next, or between rows where x is not
@@ -86,14 +93,18 @@ typedef struct plens__product {
      * in strips of all of k, x_step bytes apart; or, where strip_block is 0, in rows x_step bytes
      * apart. scratch is of direct_scratch(...) bytes; NULL where that function is. NULL: not with
      * this product. */
-    void (*multiply_directly)(plens_dtype dtype, size_t n_rows, size_t k, const void *x,
-                              size_t x_step, const void *w, size_t row_bytes, size_t n_out,
-                              float *c, size_t ldc, void *scratch);
+    plens__direct *multiply_directly;
     size_t (*direct_scratch)(size_t n_rows, size_t k, size_t n_out);
 
     /* At most FEW_ROWS; 0: none. SIZE_MAX: any number, in items of item_rows and item_panels, and
      * this is the only way: k_part and panel_block are 0, pack_w and multiply NULL. */
     size_t direct_rows;
+
+    /* The same for at most turned_rows rows, but x and w are in each other's place inside: strips
+     * are as large, and packed by pack_x_turned. NULL, and 0 rows: not with this product. */
+    plens__pack_rows *pack_x_turned;
+    plens__direct *multiply_turned;
+    size_t turned_rows;
 } plens__product;
 
 /* The product of a precision, or NULL where the set, or the build, has none. It must not be called,

@@ -39,6 +39,11 @@ static void tile_pass(int t, const void *p) {
     tile_load(t, p);
 }
 
+static void tile_pass_rows(int t, const void *p, size_t step) {
+    for (size_t row = 0; row < 16; row++)
+        memcpy(tile[t][row], (const char *)p + row * step, 64);
+}
+
 static void tile_store(int t, void *p, size_t step) {
     for (size_t row = 0; row < 16; row++)
         memcpy((char *)p + row * step, tile[t][row], 64);
@@ -115,6 +120,30 @@ static void pack_tile(plens_dtype dtype, const char *w, size_t row_bytes, size_t
     memcpy(to, tile_words, sizeof tile_words);
 }
 
+/* One output: a row of a. */
+static void pack_words(plens_dtype dtype, const char *w, size_t n, char *to) {
+    static float plain[32][16];
+    memset(plain, 0, sizeof plain);
+    if (n > 0)
+        plens__product_scalar(PLENS_PRECISION_BF16)->pack_w(dtype, w, 0, 1, n < 32 ? n : 32, plain);
+    for (size_t i = 0; i < 32; i++)
+        ((uint16_t *)to)[i] = half_of(plain[i][0]);
+}
+
+static void turn_tile(const char *from, char *to) {
+    for (size_t i = 0; i < 16; i++)
+        for (size_t j = 0; j < 16; j++)
+            memcpy(to + (i * 16 + j) * 4, from + (j * 16 + i) * 4, 4);
+}
+
+static void put_turned(const char *from, size_t n_rows, size_t n_out, float *to, size_t ldc) {
+    for (size_t r = 0; r < 16 && r < n_rows; r++)
+        for (size_t o = 0; o < 16 && o < n_out; o++)
+            memcpy(&to[r * ldc + o], from + (o * 16 + r) * 4, 4);
+}
+
+#define NEAR_BYTES (24 << 10) /* so that k has parts */
+
 #include "runtime/kernels/amx_body.h"
 
 /* The definition's strips are one row: [K / 32, parts, 32] floats. */
@@ -139,6 +168,24 @@ static void pack_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, v
     pack_x(PLENS_PRECISION_BF16X3, x, ldx, n_rows, k, strip);
 }
 
+static void turn_strip(size_t k, size_t parts, char *strip) {
+    static char before[1024];
+    for (size_t at = 0; at < (k + 31) / 32 * parts * 2048; at += 1024) {
+        memcpy(before, strip + at, 1024);
+        turn_tile(before, strip + at);
+    }
+}
+
+static void turn_x_bf16(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip) {
+    pack_x(PLENS_PRECISION_BF16, x, ldx, n_rows, k, strip);
+    turn_strip(k, 1, strip);
+}
+
+static void turn_x_bf16x3(const float *x, size_t ldx, size_t n_rows, size_t k, void *strip) {
+    pack_x(PLENS_PRECISION_BF16X3, x, ldx, n_rows, k, strip);
+    turn_strip(k, 3, strip);
+}
+
 static plens__product in_software(plens_precision precision) {
     int one = precision == PLENS_PRECISION_BF16;
     plens__product product = {.isa = PLENS_ISA_AMX, .precision = precision};
@@ -148,6 +195,9 @@ static plens__product in_software(plens_precision precision) {
     product.multiply_directly = one ? multiply_bf16 : multiply_bf16x3;
     product.direct_rows = SIZE_MAX;
     product.direct_scratch = direct_scratch;
+    product.pack_x_turned = one ? turn_x_bf16 : turn_x_bf16x3;
+    product.multiply_turned = one ? turned_bf16 : turned_bf16x3;
+    product.turned_rows = FEW_ROWS;
     return product;
 }
 

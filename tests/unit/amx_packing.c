@@ -24,6 +24,14 @@ KERNEL void pack_tile_as(plens_dtype dtype, const char *w, size_t row_bytes, siz
     FOR_DTYPE(dtype, pack_tile, w, row_bytes, n_rows, n, to);
 }
 
+KERNEL void pack_words_as(plens_dtype dtype, const char *w, size_t n, char *to) {
+    FOR_DTYPE(dtype, pack_words, w, n, to);
+}
+
+KERNEL void put_turned_as(const char *from, size_t n_rows, size_t n_out, float *to, size_t ldc) {
+    put_turned(from, n_rows, n_out, to, ldc);
+}
+
 /* What TDPBF16PS reads in a word: denormals are zeros, all NaN alike. */
 static uint32_t as_read(float value) {
     uint32_t bits, half;
@@ -64,6 +72,9 @@ static void weights_are_packed_as_the_definition_has_them(void) {
             for (size_t o = 0; o < 16; o++)
                 CHECK_THAT(word_of(packed, (i / 2 * 16 + o) * 2 + i % 2) == as_read(plain[i][o]),
                            "round %d, k %zu, output %zu", round, i, o);
+        pack_words_as(dtype, w + 1, n, packed);
+        for (size_t i = 0; i < 32; i++)
+            CHECK_THAT(word_of(packed, i) == as_read(plain[i][0]), "round %d, k %zu", round, i);
     }
 }
 
@@ -89,9 +100,50 @@ static void rows_are_packed_as_the_definition_has_them(void) {
     }
 }
 
+/* A pair of k in another row's place, a part of bf16x3 in another's. */
+static void turned_rows_are_those_rows(void) {
+    static char turned[sizeof packed];
+    if (!plens__cpu_detect().avx512bf16)
+        SKIP("no AVX512BF16");
+    for (int round = 0; round < 200 && !test_bad; round++) {
+        size_t parts = round % 2 ? 1 : 3, k = 1 + test_below(96), n_rows = 1 + test_below(32);
+        test_fill(x, sizeof x / sizeof *x, (test_kind)(round / 2 % N_KINDS));
+        (parts == 1 ? pack_x_bf16 : pack_x_bf16x3)(x, 100, n_rows, k, packed);
+        (parts == 1 ? turn_x_bf16 : turn_x_bf16x3)(x, 100, n_rows, k, turned);
+        for (size_t tile = 0; tile < (k + 31) / 32 * parts * 2; tile++)
+            for (size_t r = 0; r < 16; r++)
+                for (size_t pair = 0; pair < 16; pair++)
+                    CHECK_THAT(memcmp(packed + tile * 1024 + r * 64 + pair * 4,
+                                      turned + tile * 1024 + pair * 64 + r * 4, 4) == 0,
+                               "round %d, tile %zu, row %zu, pair %zu", round, tile, r, pair);
+    }
+}
+
+/* An element of another output, one beyond what is there. */
+static void sums_are_turned_to_rows(void) {
+    static float sums[16][16], rows[17][20];
+    if (!plens__cpu_detect().avx512bf16)
+        SKIP("no AVX512BF16");
+    for (int round = 0; round < 200 && !test_bad; round++) {
+        size_t n_rows = 1 + test_below(18), n_out = 1 + test_below(18);
+        test_fill(&sums[0][0], 16 * 16, (test_kind)(round % N_KINDS));
+        memset(rows, 0x5A, sizeof rows);
+        put_turned_as((const char *)sums, n_rows, n_out, &rows[0][0], 20);
+        for (size_t r = 0; r < 17; r++)
+            for (size_t o = 0; o < 20; o++) {
+                int there = r < 16 && r < n_rows && o < 16 && o < n_out;
+                CHECK_THAT(memcmp(&rows[r][o],
+                                  there ? (const char *)&sums[o][r] : "\x5A\x5A\x5A\x5A", 4) == 0,
+                           "round %d, row %zu, output %zu", round, r, o);
+            }
+    }
+}
+
 int main(void) {
     RUN(weights_are_packed_as_the_definition_has_them);
     RUN(rows_are_packed_as_the_definition_has_them);
+    RUN(turned_rows_are_those_rows);
+    RUN(sums_are_turned_to_rows);
     return test_finish();
 }
 
