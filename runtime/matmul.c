@@ -4,8 +4,8 @@
  * blocking].
  *
  * Panels pay off by the rows that they meet. Where there are few, x is packed in their place, once,
- * and w goes by in strips, which takes no transposing; or w is not packed at all but transposed on
- * its way through the registers (product.h, pack_w_strip and multiply_directly). */
+ * and w goes by in strips, which takes no transposing; or w is not packed at all but read as it lies
+ * (product.h, from pack_w_strip on). */
 #include "runtime/fp.h"
 
 #include "runtime/matmul.h"
@@ -14,9 +14,9 @@
 #include "runtime/kernels/ahead.h"
 
 enum {
-    ITEMS_PER_THREAD = 2,  /* more would cut small matrices too finely */
-    MOST_OUTPUTS = 256,    /* in an item of few rows */
-    TURNED_OUTPUTS = 1024, /* by multiply_turned */
+    ITEMS_PER_THREAD = 2, /* more would cut small matrices too finely */
+    MOST_OUTPUTS = 256,   /* in an item of few rows */
+    TURNED_OUTPUTS = 512, /* by multiply_turned */
     DIRECT_OUTPUTS = 16,
     LONG_K = 1 << 20 /* of many parts; more parts take no more scratch */
 };

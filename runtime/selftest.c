@@ -98,8 +98,8 @@ int plens__test_compare(plens__test *test, const char *what, size_t from) {
 
 /* What the definition gives on all tests of a role, recorded on x86-64 and AArch64: nothing else
  * could tell a compiler that breaks it. They change with the tests. */
-static const uint64_t recorded[PLENS__N_ROLES] = {0xddfdd28c5539bbbdu, 0x84a2d7826e7117bfu,
-                                                  0xa42d03244753b32fu, 0xbc910bb1ecaf5b9eu};
+static const uint64_t recorded[PLENS__N_ROLES] = {0xddfdd28c5539bbbdu, 0x772be44065cd698du,
+                                                  0xbc7459fdc41c4412u, 0x865eb18a1de89877u};
 
 typedef struct job {
     plens__test *test;

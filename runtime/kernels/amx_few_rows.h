@@ -13,13 +13,14 @@
 
 enum {
     AT_ONCE = 4,          /* tiles of rows */
+    LONGEST = 256,        /* blocks in a part of k, for few weights that have to be packed */
     SHORT_BYTES = 2 << 10 /* of a row of weights */
 };
 
 /* Blocks in a part of k. */
 static inline size_t few_rows_part(size_t n_rows, size_t n_blocks, size_t n_parts) {
-    size_t most = NEAR_BYTES / (pairs(n_rows) * n_parts * PAIR_BYTES);
-    return equal_part(n_blocks, most);
+    size_t near = NEAR_BYTES / (pairs(n_rows) * n_parts * PAIR_BYTES);
+    return equal_part(n_blocks, near < LONGEST ? near : LONGEST);
 }
 
 /* ---- Operands ---- */
