@@ -4,8 +4,8 @@
  * blocking].
  *
  * Panels pay off by the rows that they meet. Where there are few, x is packed in their place, once,
- * and w goes by in strips, which takes no transposing; or w is not packed at all but read as it lies
- * (product.h, from pack_w_strip on). */
+ * and w goes by in strips, which takes no transposing; or w is not packed at all but read as it
+ * lies (product.h, from pack_w_strip on). */
 #include "runtime/fp.h"
 
 #include "runtime/matmul.h"
@@ -130,18 +130,45 @@ static void multiply_item(void *arg, size_t item, int thread) {
         add_bias(m, r0, n_rows, begin, end - begin);
 }
 
-/* Large items use the caches well; enough of them keep every thread busy. */
+/* One way to cut a product into items: of rows, of panels. */
+typedef struct item_cut {
+    size_t rows, panels, n_items;
+    size_t cost; /* until the last thread has finished, by the row and panel */
+} item_cut;
+
+/* What an item costs besides multiplying: its panels are packed in the time of so many rows, and
+ * its rows pass by in that of so many panels. */
+enum { PACKING_ROWS = 64, PASSING_PANELS = 1 };
+
+static item_cut cut_into(const matmul *m, size_t rows, size_t panels) {
+    size_t n_panels = plens__ceil_divide(m->w->n_out, m->x->product->panel);
+    size_t n_threads = (size_t)m->engine->n_threads;
+    item_cut cut = {rows, panels, 0, 0};
+    cut.n_items = plens__ceil_divide(m->x->n_rows, rows) * plens__ceil_divide(n_panels, panels);
+    cut.cost = plens__ceil_divide(cut.n_items, n_threads) * (rows + PACKING_ROWS) *
+               (panels + PASSING_PANELS);
+    return cut;
+}
+
+/* Large items use the caches well; enough of them, of one size, keep every thread busy. Returns how
+ * many there are. */
 static size_t cut(matmul *m) {
     const plens__product *product = m->x->product;
-    size_t n_rows = m->x->n_rows, n_panels = plens__ceil_divide(m->w->n_out, product->panel);
-    size_t wanted = m->engine->n_threads > 1 ? ITEMS_PER_THREAD * (size_t)m->engine->n_threads : 1;
-    size_t rows = plens__ceil_divide(n_rows, plens__ceil_divide(n_rows, product->item_rows));
-    m->rows_per_item = plens__ceil_divide(rows, product->strip) * product->strip;
-    m->row_items = plens__ceil_divide(n_rows, m->rows_per_item);
-    size_t column_items = larger(plens__ceil_divide(n_panels, product->item_panels),
-                                 smaller(n_panels, plens__ceil_divide(wanted, m->row_items)));
-    m->panels_per_item = plens__ceil_divide(n_panels, column_items);
-    return m->row_items * plens__ceil_divide(n_panels, m->panels_per_item);
+    size_t n_strips = plens__ceil_divide(m->x->n_rows, product->strip);
+    size_t n_panels = plens__ceil_divide(m->w->n_out, product->panel);
+    item_cut best = {0, 0, 0, SIZE_MAX};
+    for (size_t parts = plens__ceil_divide(m->x->n_rows, product->item_rows); parts <= n_strips;
+         parts *= 2) {
+        size_t rows = plens__ceil_divide(n_strips, parts) * product->strip;
+        for (size_t panels = smaller(product->item_panels, n_panels); panels > 0; panels--) {
+            item_cut cut = cut_into(m, rows, panels);
+            best = cut.cost < best.cost ? cut : best;
+        }
+    }
+    m->rows_per_item = best.rows;
+    m->row_items = plens__ceil_divide(m->x->n_rows, best.rows);
+    m->panels_per_item = best.panels;
+    return best.n_items;
 }
 
 /* ---- Few rows ---- */
