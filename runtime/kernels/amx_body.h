@@ -1,6 +1,6 @@
-/* multiply_directly of bf16 and bf16x3 over tiles of AMX. amx.c includes it with the instructions,
- * tests/unit/amx.c with tiles in software, so that machines without AMX test it too. The includer
- * names:
+/* multiply_directly and multiply_turned of bf16 and bf16x3 over tiles of AMX. amx.c includes it
+ * with the instructions, tests/unit/amx.c with tiles in software, so that machines without AMX test
+ * it too. The includer names:
  *
  *     INLINE, KERNEL                 static functions compiled for the instruction set
  *     tiles_begin(), tiles_end()     all eight tiles are 16 rows of 64 bytes between the two; the
@@ -29,7 +29,7 @@
  *
  * What limits is where operands come from. A tile comes from the first-level cache in 2.9 ns, from
  * the second in 6, from beyond it in 34; a multiplication takes 5 (bench/kernels, Granite Rapids).
- * */
+ */
 
 #include "runtime/kernels/ahead.h"
 #include "runtime/kernels/constants.h"

@@ -13,7 +13,7 @@
 
 enum {
     AT_ONCE = 4,          /* tiles of rows */
-    LONGEST = 256,        /* blocks in a part of k, for few weights that have to be packed */
+    LONGEST = 256,        /* part of k, in blocks: packed weights should stay near, too */
     SHORT_BYTES = 2 << 10 /* of a row of weights */
 };
 
@@ -115,7 +115,7 @@ INLINE void multiply_any_tiles(size_t n_tiles, const size_t n_parts, size_t n_bl
 
 /* Where the sums of outputs from o on are: those of all outputs only if they are taken up again. */
 static inline char *sums_at(const product_item *item, const product_part *part, size_t o) {
-    size_t slot = part->n_blocks < item->n_blocks ? o / TILE : o / TILE % 2;
+    size_t slot = part->n_blocks < item->n_blocks ? o / TILE : 0;
     return item->sums + slot * tiles(item->n_rows) * TILE_BYTES;
 }
 
@@ -138,26 +138,18 @@ INLINE void multiply_outputs(plens_dtype dtype, const size_t n_parts, const prod
         multiply_any_tiles(n_tiles - t, n_parts, part->n_blocks, w, x + t / 2 * item->x_step,
                            item->x_step, part->block > 0, sums + t * TILE_BYTES, &next,
                            t == 0 ? lines : 0);
+    for (size_t t = 0; t < n_tiles && part->last; t++)
+        put_turned(sums + t * TILE_BYTES, item->n_rows - t * TILE, item->n_out - o,
+                   item->c + t * TILE * item->ldc + o, item->ldc);
 }
 
-INLINE void deliver_outputs(const product_item *item, const product_part *part, size_t o) {
-    const char *sums = sums_at(item, part, o);
-    for (size_t r = 0; r < item->n_rows; r += TILE, sums += TILE_BYTES)
-        put_turned(sums, item->n_rows - r, item->n_out - o, item->c + r * item->ldc + o, item->ldc);
-}
-
-/* What a tile stored can be loaded only some hundred cycles later, so outputs are delivered one
- * step after they are multiplied. dtype and n_parts are constants. */
+/* dtype and n_parts are constants. */
 INLINE void multiply_few_rows(plens_dtype dtype, const size_t n_parts, const product_item *item) {
     size_t most = few_rows_part(item->n_rows, item->n_blocks, n_parts);
     product_part part;
     for (size_t block = 0; block < item->n_blocks; block += part.n_blocks) {
         part = part_from(item, block, most);
-        for (size_t o = 0; o < item->n_out; o += TILE) {
+        for (size_t o = 0; o < item->n_out; o += TILE)
             multiply_outputs(dtype, n_parts, item, &part, o);
-            if (part.last && o > 0)
-                deliver_outputs(item, &part, o - TILE);
-        }
     }
-    deliver_outputs(item, &part, (tiles(item->n_out) - 1) * TILE);
 }

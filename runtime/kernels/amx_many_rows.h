@@ -3,11 +3,11 @@
  * One operand of each multiplication must be in the first-level cache: K is cut into parts of which
  * a strip's, 36 KiB, is there while panels go by. And what comes from beyond the second level must
  * meet hundreds of rows or outputs. An item's panels of one part of k are packed into the second
- * level, where its sums are too, in tiles, [n_strips, n_panels, QUAD_BYTES]; the
- * strips come past once for each part, asked for a few lines with each step. The next part's
- * weights are not: they would displace the sums. Sums in rows of y would not stay in the cache, as
- * such rows are often multiples of a power of two apart; the last part's go straight there, and
- * their lines are asked for meanwhile. */
+ * level, where its sums are too, in tiles, [n_strips, n_panels, QUAD_BYTES]; the strips come past
+ * once for each part, asked for a few lines with each step. The next part's weights are not: they
+ * would displace the sums. Sums in rows of y would not stay in the cache, as such rows are often
+ * multiples of a power of two apart; the last part's go straight there, and their lines are asked
+ * for meanwhile. */
 
 enum { MOST_BLOCKS = 18 };
 
