@@ -49,6 +49,11 @@ INLINE void store_part(float *p, size_t n, vec v) {
         _mm256_maskstore_ps(p + 8, first(n - 8), v.high);
 }
 
+INLINE vec keep(vec v, size_t n) {
+    return pair(_mm256_and_ps(v.low, _mm256_castsi256_ps(first(n))),
+                _mm256_and_ps(v.high, _mm256_castsi256_ps(first(beyond_low(n)))));
+}
+
 INLINE vec all(float x) {
     return pair(_mm256_set1_ps(x), _mm256_set1_ps(x));
 }

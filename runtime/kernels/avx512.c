@@ -40,6 +40,10 @@ INLINE void store_part(float *p, size_t n, vec v) {
     _mm512_mask_storeu_ps(p, first(n), v);
 }
 
+INLINE vec keep(vec v, size_t n) {
+    return _mm512_maskz_mov_ps(first(n), v);
+}
+
 INLINE vec all(float x) {
     return _mm512_set1_ps(x);
 }

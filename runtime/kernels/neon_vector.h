@@ -45,6 +45,13 @@ INLINE void store_part(float *p, size_t n, vec v) {
     memcpy(p, padded, n * sizeof *p);
 }
 
+INLINE vec keep(vec v, size_t n) {
+    float padded[PLENS__LANES];
+    store(padded, all(0));
+    store_part(padded, n, v);
+    return load(padded);
+}
+
 /* One instruction on each of the four registers. */
 #define LANEWISE_1(name, instruction)                                                              \
     INLINE vec name(vec a) {                                                                       \

@@ -15,7 +15,8 @@ enum {
     ATTEND_BLOCK = 16,   /* queries whose scores are kept together */
     ATTEND_COLUMNS = 4,  /* registers of values in a tile */
     ATTEND_VALUES = 128, /* keys whose values serve a whole block while they are near */
-    ATTEND_APART = 16,   /* floats more between rows of scores, lest they fall on one cache set */
+    ATTEND_APART = 16,   /* floats more after each row of scores: a vector may begin anywhere, and
+                          * rows should not fall on one cache set */
 };
 
 /* Queries `stride` floats apart: the first one attends to keys [.., end), each further one to
@@ -266,7 +267,7 @@ INLINE void attend_block(const block_of_queries *b, size_t n_keys, const float *
         score_panel(b, first, earlier(n_keys - first, PANEL), keys + first * head_dim);
     for (size_t i = 0; i < b->n; i++) {
         size_t from = from_of(b, i);
-        attend_softmax(b->scores + i * b->ldp + from, end_of(b, i) - from);
+        softmax_of(1, b->scores + i * b->ldp + from, end_of(b, i) - from);
     }
     for (size_t i = 0; i < b->n; i++)
         for (size_t c = 0; c < head_dim; c++)

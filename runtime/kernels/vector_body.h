@@ -6,6 +6,7 @@
  *     load, store                    16 floats, unaligned
  *     load_part(p, n, fill)          n < 16 floats, then `fill`; touches n only
  *     store_part(p, n, v)            the first n < 16 lanes
+ *     keep(v, n)                     the first n < 16 lanes, then +0
  *     all(x)                         x in every lane
  *     plus minus times over fused    + - * / fma, lane by lane
  *     larger(a, b)                   a > b ? a : b, so b if either is a NaN
@@ -136,16 +137,23 @@ INLINE float attention_scores(const float *q, const float *k, size_t ldk, size_t
     return largest(max);
 }
 
-INLINE void softmax(float *scores, size_t n, float max) {
+/* padded, a constant: scores has room for whole vectors, and may hold anything after n. (What was
+ * stored in part cannot be loaded until it is in the cache; and e^-inf in lanes past the end would
+ * underflow, for which processors take a hundred cycles.) */
+INLINE void softmax(const int padded, float *scores, size_t n, float max) {
     vec sum = all(0);
     for (size_t j = 0; j < n; j += PLENS__LANES) {
-        vec e = exponential_low(minus(load_next(scores + j, n - j, -INFINITY), all(max)));
-        store_next(scores + j, n - j, e);
+        vec e = exponential_low(minus(load_next(scores + j, n - j, max), all(max)));
+        if (n - j < PLENS__LANES)
+            e = keep(e, n - j);
+        store_next(scores + j, padded ? PLENS__LANES : n - j, e);
         sum = plus(sum, e);
     }
     vec total = all(tree(sum));
-    for (size_t j = 0; j < n; j += PLENS__LANES)
-        store_next(scores + j, n - j, over(load_next(scores + j, n - j, 0), total));
+    for (size_t j = 0; j < n; j += PLENS__LANES) {
+        size_t there = padded ? PLENS__LANES : n - j;
+        store_next(scores + j, there, over(load_next(scores + j, there, 0), total));
+    }
 }
 
 /* out = sum over j of p_j v_j for n_vectors * 16 columns, of which the last `width` are there. */
@@ -176,7 +184,7 @@ INLINE void weigh_head(const float *p, const float *v, size_t ldv, size_t n, siz
 
 KERNEL void attend(const float *q, const float *k, size_t ldk, const float *v, size_t ldv, size_t n,
                    size_t head_dim, float scale, float *scores, float *out) {
-    softmax(scores, n, attention_scores(q, k, ldk, n, head_dim, scale, scores));
+    softmax(0, scores, n, attention_scores(q, k, ldk, n, head_dim, scale, scores));
     weigh_head(scores, v, ldv, n, head_dim, out);
 }
 
@@ -185,11 +193,15 @@ KERNEL void attend_scores(const float *q, const float *k, size_t ldk, size_t n, 
     attention_scores(q, k, ldk, n, head_dim, scale, scores);
 }
 
-KERNEL void attend_softmax(float *scores, size_t n) {
+INLINE void softmax_of(const int padded, float *scores, size_t n) {
     vec max = all(-INFINITY);
     for (size_t j = 0; j < n; j += PLENS__LANES)
         max = larger(load_next(scores + j, n - j, -INFINITY), max);
-    softmax(scores, n, largest(max));
+    softmax(padded, scores, n, largest(max));
+}
+
+KERNEL void attend_softmax(float *scores, size_t n) {
+    softmax_of(0, scores, n);
 }
 
 KERNEL void attend_values(const float *p, const float *v, size_t ldv, size_t n, size_t head_dim,
