@@ -158,11 +158,13 @@ plens_status plens__engine_open(const plens_allocator *allocator, const plens_op
     count_threads(options->threads, &made);
     choose_kernels(options->isa_limit, &made);
     made.scratch_bytes = scratch_bytes(&made);
-    size_t bytes = (size_t)made.n_threads * made.scratch_bytes;
+    size_t bytes = (size_t)made.n_threads * (made.scratch_bytes + sizeof *made.shares);
     made.scratch_block = plens__alloc(&made.allocator, plens__huge_bytes(bytes));
     if (made.scratch_block == NULL)
         return plens__fail_memory(error, bytes, "the threads' scratch");
     made.scratch = plens__huge_begin(made.scratch_block, bytes);
+    made.shares =
+        (plens__share *)(void *)(made.scratch + (size_t)made.n_threads * made.scratch_bytes);
     *engine = made;
     return PLENS_OK;
 }

@@ -8,6 +8,12 @@
 
 #define PLENS__CHOICE_BYTES 128
 
+/* Items [next, end) that a thread of a loop has left; a cache line of its own. */
+typedef struct plens__share {
+    size_t next, end;
+    char apart[64 - 2 * sizeof(size_t)];
+} plens__share;
+
 typedef struct plens__engine {
     plens_allocator allocator;
     const plens__kernels *kernels;                              /* of rows */
@@ -17,6 +23,7 @@ typedef struct plens__engine {
     int n_processors;
     char *scratch; /* [n_threads, scratch_bytes]: plens__matmul's packed panels, in... */
     char *scratch_block;
+    plens__share *shares; /* [n_threads], after the scratch */
     size_t scratch_bytes; /* a multiple of pages */
     size_t n_choices;
     char choices[8][PLENS__CHOICE_BYTES]; /* plens_context_info.kernels */

@@ -206,6 +206,49 @@ static void every_item_runs_once(void) {
         }
 }
 
+#ifdef _OPENMP
+
+enum { PATIENCE = 100 * 1000 * 1000 };
+
+typedef struct waiting {
+    size_t n_items, n_done;
+    int gave_up;
+} waiting;
+
+static size_t done_so_far(waiting *w) {
+    size_t n_done;
+#pragma omp atomic read
+    n_done = w->n_done;
+    return n_done;
+}
+
+/* The first item of the first share does not end before all others have. */
+static void wait_for_others(void *arg, size_t item, int thread) {
+    waiting *w = arg;
+    (void)thread;
+    for (int i = 0; item == 0 && i < PATIENCE && done_so_far(w) + 1 < w->n_items; i++)
+        w->gave_up = i + 1 == PATIENCE;
+#pragma omp atomic
+    w->n_done++;
+}
+
+#endif
+
+/* A thread that is done while another has a long way to go. */
+static void who_is_done_helps_the_others(void) {
+#ifdef _OPENMP
+    plens__engine engine;
+    waiting w = {40, 0, 0};
+    CHECK_INT(open_engine(PLENS_ISA_SCALAR, 2, &engine, NULL), PLENS_OK);
+    plens__parallel(&engine, w.n_items, wait_for_others, &w);
+    CHECK_INT(w.gave_up, 0);
+    CHECK_INT((long)w.n_done, 40);
+    plens__engine_close(&engine);
+#else
+    SKIP("no OpenMP");
+#endif
+}
+
 /* Threads that exist in the options only. */
 static void threads_are_counted(void) {
     plens__engine engine;
@@ -226,6 +269,7 @@ int main(void) {
     RUN(memory_is_asked_for_and_given_back);
     RUN(the_check_finds_other_bits);
     RUN(every_item_runs_once);
+    RUN(who_is_done_helps_the_others);
     RUN(threads_are_counted);
     return test_finish();
 }
