@@ -49,12 +49,13 @@ static void add_id(const tile *s, size_t i) {
     plens__audit *a = s->a;
     plens__logits_sums *sums = s->sums;
     size_t n = a->states->n_ids, vocab = a->model->config.vocab_size;
+    plens__format format = plens__format_of(a->c.arithmetic);
     double excess = 0, square = 0, sum = 0;
     for (size_t t = 0; t < n; t++) {
         size_t at = t * s->n + i;
         double unit = a->logits_scale.position[t], made = a->logits_made[at];
         double found = (double)a->states->logits[t * vocab + s->first + i];
-        double departure = found - made;
+        double departure = found - made, step = plens__unit(format, found);
         a->logits_departure[at] = departure;
         if (fabs(made) > fabs(sums->largest)) {
             sums->largest = made;
@@ -67,6 +68,7 @@ static void add_id(const tile *s, size_t i) {
         sums->shift_at[t] += departure;
         sums->sum_at[t] += found;
         sums->rounding += unit * unit;
+        sums->found_rounding += step * step / 12; /* rounded to nearest */
         excess += departure * departure / (unit * unit * (double)n);
         sum += departure;
         square += departure * departure;
