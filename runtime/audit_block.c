@@ -309,6 +309,13 @@ static void activate_task(void *arg, size_t item, int thread) {
     }
 }
 
+void plens__roll_rows(int later, size_t n, size_t d, double *row, double *rows) {
+    size_t bytes = d * sizeof *rows, rest = (n - 1) * bytes;
+    memcpy(row, later > 0 ? rows : rows + (n - 1) * d, bytes);
+    memmove(later > 0 ? rows : rows + d, later > 0 ? rows + d : rows, rest);
+    memcpy(later > 0 ? rows + (n - 1) * d : rows, row, bytes);
+}
+
 void plens__block_mlp(const plens__reference *reference, const plens__variant *variant,
                       const plens__arithmetic *arithmetic, const double *x, plens__trace *trace) {
     plens__step s = {.reference = reference, .variant = variant, .arithmetic = arithmetic};
@@ -321,6 +328,9 @@ void plens__block_mlp(const plens__reference *reference, const plens__variant *v
     apply(&s, PLENS__SLOT_DOWN, trace->hidden, reference->product);
     add(&s, variant->skip_mlp, variant->carry_mlp ? trace->mlp_normed : trace->mid,
         variant->mlp_out, trace->out);
+    if (variant->later != 0)
+        plens__roll_rows(variant->later, reference->n, reference->config->d_model,
+                         reference->product, trace->out);
 }
 
 void plens__block_run(const plens__reference *reference, const plens__variant *variant,

@@ -58,8 +58,8 @@ static void name_gate_row(plens__ranking *r, const plens__edit *edit, plens__fin
     char text[160];
     if (!is_row && (edit->slot != PLENS__SLOT_DOWN || edit->row != PLENS__WHOLE_COLUMN))
         return;
-    variant.edits[variant.n_edits++] = (plens__edit){
-        PLENS__SLOT_GATE, is_row ? edit->row : edit->column, PLENS__WHOLE_ROW, -1};
+    variant.edits[variant.n_edits++] =
+        (plens__edit){PLENS__SLOT_GATE, is_row ? edit->row : edit->column, PLENS__WHOLE_ROW, -1};
     plens__excess after = plens__case_try(r->c, &variant, 1);
     plens__tell_edit(r->c, &variant.edits[0], text, sizeof text);
     if (after.worst <= 1 && strstr(finding->text, text) == NULL)

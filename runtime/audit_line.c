@@ -261,8 +261,8 @@ static double silu_inverse(double share) {
     return 0.5 * (low + high);
 }
 
-/* moved: what a row of gate_proj must give more for what s->z does to the same row of up_proj; where
- * no gate gives that, what comes nearest. */
+/* moved: what a row of gate_proj must give more for what s->z does to the same row of up_proj;
+ * where no gate gives that, what comes nearest. */
 static void gate_task(void *arg, size_t item, int thread) {
     fit *s = arg;
     const plens__case *c = s->r->c;

@@ -118,14 +118,6 @@ static void final_state(plens__audit *a, const plens__logits_way *way,
                               way->eps, arithmetic, from, to);
 }
 
-/* Rows [n, d] one place up or down, in a circle; by way of the first or last one in `row`. */
-static void roll_rows(int later, size_t n, size_t d, double *row, double *rows) {
-    size_t bytes = d * sizeof *rows, rest = (n - 1) * bytes;
-    memcpy(row, later > 0 ? rows : rows + (n - 1) * d, bytes);
-    memmove(later > 0 ? rows : rows + d, later > 0 ? rows + d : rows, rest);
-    memcpy(later > 0 ? rows + (n - 1) * d : rows, row, bytes);
-}
-
 static const plens__tensor *matrix_of(const plens__audit *a, const plens__logits_way *way) {
     return way->tied ? a->model->layout.embed : a->model->layout.unembed;
 }
@@ -165,8 +157,8 @@ static void final_states(plens__audit *a, const plens__logits_way *way) {
     final_state(a, way, c->arithmetic, c->blurred, c->trial_output);
     if (way->later == 0)
         return;
-    roll_rows(way->later, c->noise.n, c->noise.d, c->samples, c->base_output);
-    roll_rows(way->later, c->noise.n, c->noise.d, c->samples, c->trial_output);
+    plens__roll_rows(way->later, c->noise.n, c->noise.d, c->samples, c->base_output);
+    plens__roll_rows(way->later, c->noise.n, c->noise.d, c->samples, c->trial_output);
 }
 
 static void begin(plens__audit *a, plens_audit_row *row, plens__logits_sums *sums) {

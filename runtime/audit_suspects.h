@@ -26,7 +26,8 @@ typedef enum plens__answer {
 } plens__answer;
 typedef plens__answer plens__suspects_fn(const plens__case *c, size_t i, plens__suspect *s);
 plens__suspects_fn plens__suspect_scales, plens__suspect_rotations, plens__suspect_positions,
-    plens__suspect_masks, plens__suspect_heads; /* audit_suspects_attention.c */
+    plens__suspect_masks, plens__suspect_caches,
+    plens__suspect_heads; /* audit_suspects_attention.c */
 plens__answer plens__suspect_put(plens__suspect *s, const char *part, const char *text);
 
 /* The next suspect for a block; 0 when there are no more. The cursor starts as all zero. */
