@@ -47,6 +47,14 @@ static plens_status explain(plens__audit *a, plens_audit_result *result, plens_e
     plens__finding finding;
     int at_norm = 0;
     plens_status status;
+    if (a->slight.explained) {
+        copy_finding(&a->slight, result);
+        if (a->slight_at_norm) {
+            result->place = PLENS_PLACE_FINAL_NORM;
+            result->block = 0;
+        }
+        return PLENS_OK;
+    }
     if (result->place == PLENS_PLACE_BLOCK)
         return explain_block(a, result, error);
     plens__audit_load(a, result->place == PLENS_PLACE_EMBEDDING ? 0 : a->model->config.n_layers,
@@ -138,6 +146,6 @@ plens_status plens__conclude(plens__audit *a, size_t n_rows, plens_audit_result 
     result->block = first->block;
     plens_status status = explain(a, result, error);
     if (status == PLENS_OK)
-        tell_departure(a, n_departing - 1, result);
+        tell_departure(a, a->slight.explained ? 0 : n_departing - 1, result);
     return status;
 }
