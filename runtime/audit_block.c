@@ -57,7 +57,9 @@ static double edited(const plens__variant *variant, plens__slot slot, size_t i, 
 
 static double norm_weight(const plens__step *s, plens__slot slot, size_t i) {
     const float *weight = s->norm == PLENS__NORM_OTHER ? s->other : s->weight;
-    double w = s->norm == PLENS__NORM_NO_WEIGHT ? 1 : (double)weight[i];
+    double w = s->norm == PLENS__NORM_NO_WEIGHT
+                   ? 1
+                   : plens__round_to(s->arithmetic->results, 0, 0, (double)weight[i]);
     if (s->norm == PLENS__NORM_WEIGHT_PLUS_ONE)
         w += 1;
     return edited(s->variant, slot, i, w);

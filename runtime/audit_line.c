@@ -349,6 +349,7 @@ plens_status plens__fit_line(plens__ranking *r, plens__finding *finding, plens_e
             if (after.worst > 1)
                 continue;
             name_line(&s, s.line.slot, !found, after, finding);
+            finding->n_fitted = found && finding->n_fitted < s.m ? finding->n_fitted : s.m;
             found = 1;
             if (gate_explains(&s, &after))
                 name_line(&s, PLENS__SLOT_GATE, 0, after, finding);

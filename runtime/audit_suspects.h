@@ -43,6 +43,7 @@ typedef struct plens__finding {
     plens__excess before, after;
     const char *part; /* of the best guess, or "" */
     size_t n_others;  /* that explain it as well and were named too */
+    size_t n_fitted;  /* numbers that were fitted to explain it, where there may be many */
     char text[448];
 } plens__finding;
 
