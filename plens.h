@@ -742,7 +742,8 @@ typedef struct plens_audit_row {
     double change;         /* |a - b| over what the step changes, |output - input| (0 if it has no
                               such) */
     double rounding;       /* the distance that rounding would make */
-    double excess;         /* the departure in units of what rounding could explain at most */
+    double excess;         /* the departure in units of what rounding could explain at most; where
+                              only all blocks together depart, theirs */
     plens_verdict verdict;
 } plens_audit_row;
 
@@ -773,13 +774,13 @@ typedef struct plens_audit_options {
 /* Says at which step another engine's states depart from the model, and why: re-runs the first bad
  * block with the mistakes that engines make (epsilons, scales, activations, rotary embeddings,
  * masks, heads, biases ...) and searches for single wrong weights, until the departure falls to
- * rounding, also with other blocks' weights. options may be NULL. A departure is an answer, not an
- * error: the status is then OK. Memory: one block's weights as they lie in the file (two while a
- * cause is searched for) and some twenty float64 activations a position of each width; no matrix is
- * widened whole. A clean audit costs a few runs of the model, a cause some hundred of one block;
- * options->progress is asked throughout.
- * Errors: ARGUMENT (an id out of range, a number that is not finite: both named), MEMORY, IO,
- * CANCELLED. */
+ * rounding, also with other blocks' weights. In states of 16 bits an epsilon or the attention scale
+ * that is wrong by little is told by all blocks together. options may be NULL. A departure is an
+ * answer, not an error: the status is then OK. Memory: one block's weights as they lie in the file
+ * (two while a cause is searched for) and some twenty float64 activations a position of each width;
+ * no matrix is widened whole. A clean audit costs a few runs of the model, a cause some hundred of
+ * one block; options->progress is asked throughout. Errors: ARGUMENT (an id out of range, a number
+ * that is not finite: both named), MEMORY, IO, CANCELLED. */
 plens_status plens_audit(plens_context *context, const plens_model *model,
                          const plens_states *states, const plens_audit_options *options,
                          plens_audit_result *result, plens_error *error);

@@ -220,6 +220,18 @@ static int poll(void *user) {
     return report_progress(a, a->model->config.n_layers, NULL) != PLENS_OK;
 }
 
+/* 1 if the states are of 16 bits, or of products in 16 bits. */
+static int is_rough(const plens__audit *a) {
+    return a->making > 0 || !plens__as_float(a);
+}
+
+static int all_agree(const plens__audit *a, size_t n_rows) {
+    size_t i = 0;
+    while (i < n_rows && a->rows[i].excess <= 1)
+        i++;
+    return i == n_rows && !(a->options->tolerance > 0);
+}
+
 static plens_status run_audit(plens__audit *a, plens_audit_result *result, plens_error *error) {
     plens_audit_result made;
     size_t n_rows = 0;
@@ -231,6 +243,8 @@ static plens_status run_audit(plens__audit *a, plens_audit_result *result, plens
     a->c.poll_user = a;
     if (status == PLENS_OK)
         status = plens__doubt_making(a, error);
+    if (status == PLENS_OK && is_rough(a) && all_agree(a, n_rows))
+        status = plens__find_slight(a, error);
     if (status == PLENS_OK)
         status = plens__conclude(a, n_rows, &made, error);
     if (status == PLENS_OK && a->c.stopped)

@@ -30,7 +30,9 @@ typedef struct plens__audit {
     double *logits_departure, *logits_made, *logits_noise; /* [n, PLENS__TILE_IDS] */
     double *logits_sums_at;                                /* [PLENS__LOGITS_SUMS_AT, n] */
     plens__noise logits_scale;
-    double *alike; /* [2, n] */
+    double *alike;         /* [2, n] */
+    plens__finding slight; /* explained where steps depart in their sum only, */
+    int slight_at_norm;    /* and by the final norm */
 } plens__audit;
 
 /* plens_audit of plens.h; options are never NULL. */
@@ -55,6 +57,11 @@ size_t plens__choose_making(const plens__audit *a);
 void plens__set_making(plens__audit *a, size_t making);
 plens_status plens__doubt_making(plens__audit *a, plens_error *error);
 int plens__as_float(const plens__audit *a); /* 1: the values fill float32 */
+
+/* Where each step by itself agrees within the rounding of 16 bits: whether a number that is wrong
+ * in all blocks, or the final norm's epsilon, shows in their sum (audit_slight.c). Then a->slight
+ * says so and the rows' excess is above 1. */
+plens_status plens__find_slight(plens__audit *a, plens_error *error);
 
 /* ---- the verdict (audit_verdict.c) ---- */
 

@@ -183,6 +183,13 @@ static double alibi_slope(const plens__step *s, size_t head) {
     return s->variant->alibi ? plens__exp(-8 * ln2 * share) : 0;
 }
 
+/* A pattern without softmax: scores p [n] as they are, or divided by their number. */
+static void weigh_scores(const plens__step *s, double *p, size_t n) {
+    double share = s->variant->weighting == PLENS__DIVIDED ? 1 / (double)n : 1;
+    for (size_t j = 0; j < n; j++)
+        p[j] *= share;
+}
+
 /* The pattern of one query over positions [first, end) to p [end - first]. */
 static void softmax_scores(const plens__step *s, const double *q, const double *k, size_t stride,
                            size_t first, size_t end, double slope, size_t at, double *p) {
@@ -199,6 +206,10 @@ static void softmax_scores(const plens__step *s, const double *q, const double *
                    (1 - 2 / (plens__exp(2 * p[j] / s->variant->score_cap) + 1));
         p[j] += slope * (double)(first + j);
         max = p[j] > max ? p[j] : max;
+    }
+    if (s->variant->weighting != PLENS__SOFTMAX) {
+        weigh_scores(s, p, n);
+        return;
     }
     for (size_t j = 0; j < n; j++)
         sum += p[j] = plens__exp(p[j] - max);
@@ -239,6 +250,18 @@ static void attend_task(void *arg, size_t item, int thread) {
     }
 }
 
+/* Keys and values as the engine keeps them, of position `item`. */
+static void keep_task(void *arg, size_t item, int thread) {
+    const plens__step *s = arg;
+    const plens__config *config = s->reference->config;
+    (void)thread;
+    for (size_t h = 0; h < config->n_kv_heads; h++) {
+        size_t at = (item * config->n_kv_heads + h) * config->head_dim;
+        plens__keep(s->variant->k_kept, s->trace->k_rotated + at, config->head_dim);
+        plens__keep(s->variant->v_kept, s->trace->v + at, config->head_dim);
+    }
+}
+
 /* z [n, n_heads, head_dim] as another layout reads it; by way of reference->product. */
 static void gather(const plens__step *s) {
     const plens__config *config = s->reference->config;
@@ -258,6 +281,8 @@ static void gather(const plens__step *s) {
 }
 
 void plens__step_attend(plens__step *s) {
+    if (s->variant->k_kept != PLENS__KEPT_AS_IS || s->variant->v_kept != PLENS__KEPT_AS_IS)
+        plens__parallel(s->reference->engine, s->reference->n, keep_task, s);
     plens__parallel(s->reference->engine, s->reference->config->n_heads, attend_task, s);
     if (s->variant->gathering != PLENS__GATHER_HEADS)
         gather(s);

@@ -57,7 +57,9 @@ static double edited(const plens__variant *variant, plens__slot slot, size_t i, 
 
 static double norm_weight(const plens__step *s, plens__slot slot, size_t i) {
     const float *weight = s->norm == PLENS__NORM_OTHER ? s->other : s->weight;
-    double w = s->norm == PLENS__NORM_NO_WEIGHT ? 1 : (double)weight[i];
+    double w = s->norm == PLENS__NORM_NO_WEIGHT
+                   ? 1
+                   : plens__round_to(s->arithmetic->results, 0, 0, (double)weight[i]);
     if (s->norm == PLENS__NORM_WEIGHT_PLUS_ONE)
         w += 1;
     return edited(s->variant, slot, i, w);
@@ -309,6 +311,13 @@ static void activate_task(void *arg, size_t item, int thread) {
     }
 }
 
+void plens__roll_rows(int later, size_t n, size_t d, double *row, double *rows) {
+    size_t bytes = d * sizeof *rows, rest = (n - 1) * bytes;
+    memcpy(row, later > 0 ? rows : rows + (n - 1) * d, bytes);
+    memmove(later > 0 ? rows : rows + d, later > 0 ? rows + d : rows, rest);
+    memcpy(later > 0 ? rows + (n - 1) * d : rows, row, bytes);
+}
+
 void plens__block_mlp(const plens__reference *reference, const plens__variant *variant,
                       const plens__arithmetic *arithmetic, const double *x, plens__trace *trace) {
     plens__step s = {.reference = reference, .variant = variant, .arithmetic = arithmetic};
@@ -321,6 +330,9 @@ void plens__block_mlp(const plens__reference *reference, const plens__variant *v
     apply(&s, PLENS__SLOT_DOWN, trace->hidden, reference->product);
     add(&s, variant->skip_mlp, variant->carry_mlp ? trace->mlp_normed : trace->mid,
         variant->mlp_out, trace->out);
+    if (variant->later != 0)
+        plens__roll_rows(variant->later, reference->n, reference->config->d_model,
+                         reference->product, trace->out);
 }
 
 void plens__block_run(const plens__reference *reference, const plens__variant *variant,

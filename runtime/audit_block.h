@@ -103,7 +103,14 @@ typedef enum plens__kv_map {
     PLENS__KV_FIRST   /* 0 */
 } plens__kv_map;
 
-/* In what a matrix of the checkpoint is kept by the engine. */
+/* What a query's scores become. */
+typedef enum plens__weighting {
+    PLENS__SOFTMAX,
+    PLENS__DIVIDED, /* by their number: there is no softmax */
+    PLENS__SCORES   /* nothing else */
+} plens__weighting;
+
+/* In what a matrix of the checkpoint, or a head's key or value, is kept by the engine. */
 typedef enum plens__keeping {
     PLENS__KEPT_AS_IS,
     PLENS__KEPT_IN_8_BITS,       /* -127 to 127, one scale for the matrix */
@@ -160,12 +167,14 @@ typedef struct plens__variant {
     size_t rope_dims;         /* of each head that are rotated, the first ones: head_dim */
     int shift_q, shift_k;     /* added to the positions of queries and keys */
     size_t window;
-    int look_ahead;   /* a query also sees this many later positions; negative: fewer */
-    int mask_late;    /* the softmax is over all positions, then those out of sight are left out */
-    int hide_first;   /* position 0 is seen by itself only */
-    int sink;         /* a score of 0 more in the softmax's denominator */
-    double score_cap; /* cap tanh(score / cap); 0: none */
-    int alibi;        /* head h of H adds -2^(-8 (h + 1) / H) times the distance to its scores */
+    int look_ahead; /* a query also sees this many later positions; negative: fewer */
+    int mask_late;  /* the softmax is over all positions, then those out of sight are left out */
+    int hide_first; /* position 0 is seen by itself only */
+    plens__weighting weighting;
+    plens__keeping k_kept, v_kept; /* keys, rotated, and values; a row is a head's at a position */
+    int sink;                      /* a score of 0 more in the softmax's denominator */
+    double score_cap;              /* cap tanh(score / cap); 0: none */
+    int alibi; /* head h of H adds -2^(-8 (h + 1) / H) times the distance to its scores */
     plens__kv_map kv_map;
     int roll_queries; /* head h has the query of head h + this, in a circle */
     plens__gathering gathering;
@@ -176,11 +185,12 @@ typedef struct plens__variant {
     int fused; /* rows of gate_proj, then up_proj: 1: taken in turns for gate and up;
                   -1: laid out in turns, taken in halves */
     int no_up; /* the activation is not multiplied by up_proj's output */
-    double skip_attn, skip_mlp;               /* factors of the residual that is added back: 1 */
-    double attn_out, mlp_out;                 /* factors of what is added to it: 1 */
-    int carry_attn, carry_mlp;                /* what is added back is the norm's output */
-    int parallel_mlp;                         /* the MLP reads the block's input */
-    int twice;                                /* the block is applied to its own output again */
+    double skip_attn, skip_mlp; /* factors of the residual that is added back: 1 */
+    double attn_out, mlp_out;   /* factors of what is added to it: 1 */
+    int carry_attn, carry_mlp;  /* what is added back is the norm's output */
+    int parallel_mlp;           /* the MLP reads the block's input */
+    int twice;                  /* the block is applied to its own output again */
+    int later; /* position t has the output of position t + this, in a circle: -1, 0, 1 */
     const plens__block *from[PLENS__N_SLOTS]; /* another block's; NULL: its own */
     plens__slot matrix[PLENS__N_LINEAR];      /* whose matrix and bias are used */
     int exchange_biases;                      /* k has the bias of v, v that of k */
@@ -236,6 +246,10 @@ void plens__block_mlp(const plens__reference *reference, const plens__variant *v
 void plens__block_run(const plens__reference *reference, const plens__variant *variant,
                       const plens__arithmetic *arithmetic, const double *x, plens__trace *trace);
 
+/* Rows [n, d] one place down the circle, so that row t is what row t + 1 was, or up; by way of one
+ * in `row` [d]. */
+void plens__roll_rows(int later, size_t n, size_t d, double *row, double *rows);
+
 /* The final norm: `to` [n, d_model]; weight [d_model]. */
 void plens__reference_norm(const plens__reference *reference, plens__norm_kind kind,
                            const float *weight, const float *other, double eps,
@@ -249,6 +263,8 @@ void plens__reference_multiply_kept(const plens__reference *reference, const ple
 void plens__reference_multiply(const plens__reference *reference, const plens__matrix *matrix,
                                const plens__arithmetic *arithmetic, const double *x, size_t n,
                                double *y);
+/* x [n] as it is kept; in 8 bits with one scale for all of x. */
+void plens__keep(plens__keeping kept, double *x, size_t n);
 /* An entry as it lies in the file. */
 double plens__matrix_at(const plens__matrix *matrix, size_t row, size_t column);
 /* y [n, n_in] = x W, for x [n, n_out]; exact. */

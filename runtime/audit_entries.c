@@ -49,11 +49,29 @@ static int fit_single(plens__ranking *r, plens__finding *finding) {
     return n_explained > 0;
 }
 
+/* The row of gate_proj that makes the element of an edit of a row of up_proj or a column of
+ * down_proj: where that leaves the element out, so may this, though the activation bends its
+ * derivative away. */
+static void name_gate_row(plens__ranking *r, const plens__edit *edit, plens__finding *finding) {
+    plens__variant variant = r->c->model;
+    int is_row = edit->slot == PLENS__SLOT_UP && edit->column == PLENS__WHOLE_ROW;
+    char text[160];
+    if (!is_row && (edit->slot != PLENS__SLOT_DOWN || edit->row != PLENS__WHOLE_COLUMN))
+        return;
+    variant.edits[variant.n_edits++] =
+        (plens__edit){PLENS__SLOT_GATE, is_row ? edit->row : edit->column, PLENS__WHOLE_ROW, -1};
+    plens__excess after = plens__case_try(r->c, &variant, 1);
+    plens__tell_edit(r->c, &variant.edits[0], text, sizeof text);
+    if (after.worst <= 1 && strstr(finding->text, text) == NULL)
+        plens__name_too(finding, 0, PLENS__PART_MLP, text, after);
+}
+
 /* A row or column left out, doubled, of the wrong sign or scale; a row of gate_proj that is left
  * out is one of up_proj and a column of down_proj: all are named. The sweeps are those of the
  * departure. */
 static int fit_scaled_line(plens__ranking *r, plens__finding *finding) {
     plens__case *c = r->c;
+    plens__edit first = {PLENS__SLOT_Q, 0, 0, 0};
     char text[160];
     int found = 0;
     for (r->kind = PLENS__ROWS; r->kind <= PLENS__COLUMNS; r->kind++) {
@@ -67,9 +85,12 @@ static int fit_scaled_line(plens__ranking *r, plens__finding *finding) {
                 continue;
             plens__tell_edit(c, &variant.edits[0], text, sizeof text);
             plens__name_too(finding, !found, plens__slot_part(variant.edits[0].slot), text, after);
+            first = found ? first : variant.edits[0];
             found = 1;
         }
     }
+    if (found)
+        name_gate_row(r, &first, finding);
     r->kind = PLENS__ENTRIES;
     return found;
 }

@@ -117,6 +117,7 @@ static void explain_weight(plens__audit *a, plens__finding *finding) {
         return;
     double weight = (double)c->final_norm[s.first];
     finding->after = after;
+    finding->n_fitted = s.n_wrong;
     plens__explain(
         finding, "%zu of its weights %s wrong, model.norm.weight[%zu] is about %s, expected %s",
         s.n_wrong, s.n_wrong == 1 ? "is" : "are", s.first,

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "runtime/audit_math.h"
+
 #define EFFORT   2e10  /* multiply-adds of all runs */
 #define FEW_RUNS 100   /* fit no line */
 #define N_LINES  5     /* rows that are fitted, and as many columns */
@@ -18,6 +20,8 @@
 #define STEPS    40    /* of conjugate gradients in each */
 #define HALVINGS 4     /* of a step that leads too far */
 #define GAINED   0.9   /* a round that leaves more than this of the departure is the last */
+
+#define SILU_LEAST_AT (-1.2784645427610738) /* where silu has its minimum */
 
 typedef struct fit {
     plens__ranking *r;
@@ -245,6 +249,50 @@ static plens__excess fit_line(fit *s) {
     return plens__case_try(c, &s->variant, mlp_only);
 }
 
+/* ---- the other row ---- */
+
+/* silu(x) = share for x at or right of its minimum; `share` is not below that. */
+static double silu_inverse(double share) {
+    double low = SILU_LEAST_AT, high = share > 0 ? share + 1 : 0;
+    for (int i = 0; i < 100; i++) {
+        double x = 0.5 * (low + high);
+        *(plens__activate(PLENS__SILU, x) < share ? &low : &high) = x;
+    }
+    return 0.5 * (low + high);
+}
+
+/* moved: what a row of gate_proj must give more for what s->z does to the same row of up_proj;
+ * where no gate gives that, what comes nearest. */
+static void gate_task(void *arg, size_t item, int thread) {
+    fit *s = arg;
+    const plens__case *c = s->r->c;
+    size_t d_ff = c->reference.config->d_ff;
+    double least = plens__activate(PLENS__SILU, SILU_LEAST_AT);
+    (void)item;
+    (void)thread;
+    for (size_t t = 0; t < s->m; t++) {
+        double gate = c->base.gate[t * d_ff + s->line.index];
+        double up = c->base.up[t * d_ff + s->line.index];
+        double wanted = plens__activate(PLENS__SILU, gate) * (up + s->z[t]);
+        double share = up != 0 ? wanted / up : 0;
+        s->moved[t] = silu_inverse(share > least ? share : least) - gate;
+    }
+}
+
+/* A row of up_proj that explains the departure as fitted: the same row of gate_proj may do so too,
+ * though the activation leads its fit astray. 1 if it does. */
+static int gate_explains(fit *s, plens__excess *after) {
+    plens__variant variant = s->r->c->model;
+    if (s->line.slot != PLENS__SLOT_UP || s->line.is_column)
+        return 0;
+    plens__guarded(gate_task, s);
+    variant.line = s->line;
+    variant.line.slot = PLENS__SLOT_GATE;
+    variant.line.added = s->moved;
+    *after = plens__case_try(s->r->c, &variant, 1);
+    return after->worst <= 1;
+}
+
 /* ---- all ---- */
 
 static void carve(fit *s, plens__carver *carver) {
@@ -262,12 +310,21 @@ static int is_telling(const plens__case *c, const plens__line *line) {
     return 4 * n_unknowns(c, line->slot, line->is_column) <= c->noise.distinct * c->noise.d;
 }
 
+/* Unless it is named already. */
+static void name_line(const fit *s, plens__slot slot, int first, plens__excess after,
+                      plens__finding *finding) {
+    char text[160];
+    snprintf(text, sizeof text, "%s %zu of %s is wrong in many places",
+             s->line.is_column ? "column" : "row", s->line.index, plens__slot_name(slot));
+    if (first || strstr(finding->text, text) == NULL)
+        plens__name_too(finding, first, plens__slot_part(slot), text, after);
+}
+
 plens_status plens__fit_line(plens__ranking *r, plens__finding *finding, plens_error *error) {
     plens__case *c = r->c;
     const plens_allocator *allocator = &c->reference.engine->allocator;
     plens__carver carver = {NULL, 0, 0};
     fit s = {.r = r};
-    char text[160];
     int found = 0;
     if (FEW_RUNS * plens__case_effort(c) > EFFORT)
         return PLENS_OK;
@@ -291,10 +348,11 @@ plens_status plens__fit_line(plens__ranking *r, plens__finding *finding, plens_e
             plens__excess after = fit_line(&s);
             if (after.worst > 1)
                 continue;
-            snprintf(text, sizeof text, "%s %zu of %s is wrong in many places",
-                     is_column ? "column" : "row", s.line.index, plens__slot_name(s.line.slot));
-            plens__name_too(finding, !found, plens__slot_part(s.line.slot), text, after);
+            name_line(&s, s.line.slot, !found, after, finding);
+            finding->n_fitted = found && finding->n_fitted < s.m ? finding->n_fitted : s.m;
             found = 1;
+            if (gate_explains(&s, &after))
+                name_line(&s, PLENS__SLOT_GATE, 0, after, finding);
         }
     }
     plens__free(allocator, base);

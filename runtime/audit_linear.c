@@ -162,25 +162,29 @@ static void keep_in_8_bits(double largest, int half, double *x, size_t n) {
         x[i] = floor((double)((float)x[i] / scale) + 0.5) * kept;
 }
 
+void plens__keep(plens__keeping kept, double *x, size_t n) {
+    plens__format format = kept == PLENS__KEPT_IN_HALF ? PLENS__HALF : PLENS__BFLOAT;
+    if (kept == PLENS__KEPT_IN_8_BITS || kept == PLENS__KEPT_IN_8_BITS_A_ROW)
+        keep_in_8_bits(largest_of(x, n), 0, x, n);
+    for (size_t i = 0; i < n && kept == PLENS__KEPT_IN_8_BITS_OF_32; i += 32) {
+        size_t width = n - i < 32 ? n - i : 32;
+        keep_in_8_bits(largest_of(x + i, width), 1, x + i, width);
+    }
+    for (size_t i = 0; i < n && kept == PLENS__KEPT_CUT_TO_BFLOAT; i++) {
+        double unit = plens__unit(PLENS__BFLOAT, x[i]);
+        double cut = floor(fabs(x[i]) / unit) * unit;
+        x[i] = x[i] < 0 ? -cut : cut;
+    }
+    for (size_t i = 0; i < n && (kept == PLENS__KEPT_IN_HALF || kept == PLENS__KEPT_IN_BFLOAT); i++)
+        x[i] = plens__round_to(format, 0, 0, x[i]);
+}
+
 /* A row of W as the engine keeps it. */
 static void keep_row(const product *p, double *row, size_t n) {
-    plens__format format = p->kept == PLENS__KEPT_IN_HALF ? PLENS__HALF : PLENS__BFLOAT;
     if (p->kept == PLENS__KEPT_IN_8_BITS)
         keep_in_8_bits(p->largest, 0, row, n);
-    else if (p->kept == PLENS__KEPT_IN_8_BITS_A_ROW)
-        keep_in_8_bits(largest_of(row, n), 0, row, n);
-    for (size_t i = 0; i < n && p->kept == PLENS__KEPT_IN_8_BITS_OF_32; i += 32) {
-        size_t width = n - i < 32 ? n - i : 32;
-        keep_in_8_bits(largest_of(row + i, width), 1, row + i, width);
-    }
-    for (size_t i = 0; i < n && p->kept == PLENS__KEPT_CUT_TO_BFLOAT; i++) {
-        double unit = plens__unit(PLENS__BFLOAT, row[i]);
-        double cut = floor(fabs(row[i]) / unit) * unit;
-        row[i] = row[i] < 0 ? -cut : cut;
-    }
-    for (size_t i = 0;
-         i < n && (p->kept == PLENS__KEPT_IN_HALF || p->kept == PLENS__KEPT_IN_BFLOAT); i++)
-        row[i] = plens__round_to(format, 0, 0, row[i]);
+    else
+        plens__keep(p->kept, row, n);
 }
 
 static void largest_task(void *arg, size_t item, int thread) {

@@ -49,12 +49,13 @@ static void add_id(const tile *s, size_t i) {
     plens__audit *a = s->a;
     plens__logits_sums *sums = s->sums;
     size_t n = a->states->n_ids, vocab = a->model->config.vocab_size;
+    plens__format format = plens__format_of(a->c.arithmetic);
     double excess = 0, square = 0, sum = 0;
     for (size_t t = 0; t < n; t++) {
         size_t at = t * s->n + i;
         double unit = a->logits_scale.position[t], made = a->logits_made[at];
         double found = (double)a->states->logits[t * vocab + s->first + i];
-        double departure = found - made;
+        double departure = found - made, step = plens__unit(format, found);
         a->logits_departure[at] = departure;
         if (fabs(made) > fabs(sums->largest)) {
             sums->largest = made;
@@ -67,6 +68,7 @@ static void add_id(const tile *s, size_t i) {
         sums->shift_at[t] += departure;
         sums->sum_at[t] += found;
         sums->rounding += unit * unit;
+        sums->found_rounding += step * step / 12; /* rounded to nearest */
         excess += departure * departure / (unit * unit * (double)n);
         sum += departure;
         square += departure * departure;
@@ -116,14 +118,6 @@ static void final_state(plens__audit *a, const plens__logits_way *way,
                               way->eps, arithmetic, from, to);
 }
 
-/* Rows [n, d] one place up or down, in a circle; by way of the first or last one in `row`. */
-static void roll_rows(int later, size_t n, size_t d, double *row, double *rows) {
-    size_t bytes = d * sizeof *rows, rest = (n - 1) * bytes;
-    memcpy(row, later > 0 ? rows : rows + (n - 1) * d, bytes);
-    memmove(later > 0 ? rows : rows + d, later > 0 ? rows + d : rows, rest);
-    memcpy(later > 0 ? rows + (n - 1) * d : rows, row, bytes);
-}
-
 static const plens__tensor *matrix_of(const plens__audit *a, const plens__logits_way *way) {
     return way->tied ? a->model->layout.embed : a->model->layout.unembed;
 }
@@ -163,8 +157,8 @@ static void final_states(plens__audit *a, const plens__logits_way *way) {
     final_state(a, way, c->arithmetic, c->blurred, c->trial_output);
     if (way->later == 0)
         return;
-    roll_rows(way->later, c->noise.n, c->noise.d, c->samples, c->base_output);
-    roll_rows(way->later, c->noise.n, c->noise.d, c->samples, c->trial_output);
+    plens__roll_rows(way->later, c->noise.n, c->noise.d, c->samples, c->base_output);
+    plens__roll_rows(way->later, c->noise.n, c->noise.d, c->samples, c->trial_output);
 }
 
 static void begin(plens__audit *a, plens_audit_row *row, plens__logits_sums *sums) {

@@ -23,6 +23,7 @@ typedef struct plens__logits_sums {
     size_t n_wrong, first_wrong;   /* token ids whose logits depart */
     double departed, size, alike;  /* (found - made)^2, made^2, found * made */
     double rounding;               /* what rounding makes of departed */
+    double found_rounding;         /* what storing what was found adds to it */
     double varied;                 /* departures less each id's mean over positions, squared */
     double largest, largest_found; /* made, in absolute value, and what was found there */
     double smallest;               /* found */

@@ -8,12 +8,23 @@
 
 #include "runtime/numeric.h"
 
+/* A cause leaves of the squared departure no more than this share, or what rounding makes of it,
+ * which in 16 bits is more. */
+#define LEFT          1e-6
+#define LEFT_ROUNDING 0.02
+
+static int is_little(const plens__audit *a, const plens__logits_sums *s, double left) {
+    double limit = plens__noise_limit(a->model->config.vocab_size);
+    double rounding = limit * limit * (s->rounding + s->found_rounding);
+    return left < LEFT * s->departed || (left < LEFT_ROUNDING * s->departed && left < rounding);
+}
+
 /* 1 if what departs is a constant of each position. */
 static int is_constant(const plens__audit *a, const plens__logits_sums *s) {
     double vocab = (double)a->model->config.vocab_size, left = 0;
     for (size_t t = 0; t < a->states->n_ids; t++)
         left += s->departed_at[t] - s->shift_at[t] * s->shift_at[t] / vocab;
-    return left < 1e-6 * s->departed;
+    return is_little(a, s, left);
 }
 
 /* 1 if what is found at each position is not negative and sums to 1. */
@@ -29,7 +40,7 @@ static const char *other_than_logits(const plens__audit *a, const plens__logits_
     return is_constant(a, s)       ? "a constant is added to all logits of a position: are they "
                                      "log-probabilities?"
            : is_distribution(a, s) ? "they are probabilities, after the softmax"
-           : a->states->n_ids > 1 && s->varied < 1e-6 * s->departed
+           : a->states->n_ids > 1 && is_little(a, s, s->varied)
                ? "the same is added at all positions: a bias"
                : NULL;
 }
@@ -49,7 +60,7 @@ static void explain_ids(const plens__audit *a, const plens__logits_sums *s,
                        "the logits of %zu of %zu token ids, the first is %zu: its row of %s",
                        s->n_wrong, vocab, s->first_wrong,
                        a->model->config.tied_embeddings ? "the tied embedding" : "lm_head.weight");
-    else if (left < 1e-4 * s->departed)
+    else if (left < 1e-4 * s->departed || is_little(a, s, left))
         plens__explain(finding, "the logits are multiplied by %s",
                        plens__show_number(scale, factor));
     else

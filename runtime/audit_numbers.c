@@ -40,12 +40,12 @@ void plens__slope_begin(plens__case *c, const plens__variant *variant, int mlp_o
            c->reference.n * c->reference.config->d_model * sizeof(double));
 }
 
-static plens__slope slope_of(plens__case *c, const double *moved, double step,
+plens__slope plens__slope_of(plens__case *c, const double *moved, double step,
                              const double *departure) {
     line s = {.noise = &c->noise, .departure = departure, .output = c->slope_output, .step = step};
     s.moved = moved;
     plens__guarded(line_task, &s);
-    plens__slope slope = {0, 0, 0};
+    plens__slope slope = {0, 0, 0, s.jj};
     if (s.jj > 0 && s.rr > 0) {
         slope.step = s.rj / s.jj;
         slope.significance = fabs(s.rj) / sqrt(s.jj);
@@ -56,7 +56,7 @@ static plens__slope slope_of(plens__case *c, const double *moved, double step,
 
 plens__slope plens__slope_towards(plens__case *c, const plens__variant *moved, double step,
                                   int mlp_only, const double *departure) {
-    return slope_of(c, plens__case_output(c, moved, mlp_only), step, departure);
+    return plens__slope_of(c, plens__case_output(c, moved, mlp_only), step, departure);
 }
 
 typedef struct number_entry {
@@ -65,13 +65,11 @@ typedef struct number_entry {
     size_t at[2];
 } number_entry;
 
-#define N_SLIGHT 3 /* numbers, the first ones, that engines get wrong by little */
-
 #define FIRST_CAP 50 /* where the fit of a cap begins: the model has none */
 
 #define AT(field) offsetof(plens__variant, field)
 
-/* In order of preference. */
+/* In order of preference; the first PLENS__N_SLIGHT are those of plens__slight_number. */
 static const number_entry numbers[] = {
     {"the epsilon of the attention norm (input_layernorm)", "attention", 1, {AT(attn_eps)}},
     {"the epsilon of the MLP norm (post_attention_layernorm)", "MLP", 1, {AT(mlp_eps)}},
@@ -123,6 +121,18 @@ static double set_number(const plens__case *c, const number_entry *number, doubl
     return value;
 }
 
+double plens__slight_number(const plens__case *c, size_t i, double s, plens__variant *variant) {
+    return number_of(&c->model, &numbers[i]) > 0 ? set_number(c, &numbers[i], s, variant) : 0;
+}
+
+const char *plens__slight_name(size_t i) {
+    return numbers[i].what;
+}
+
+const char *plens__slight_part(size_t i) {
+    return numbers[i].part;
+}
+
 /* Gauss-Newton on the logarithm of one number; gives up where the departure does not point along
  * its derivative. */
 static int fit_number(plens__case *c, const number_entry *number, plens__suspect *suspect,
@@ -163,7 +173,7 @@ double plens__significance(plens__case *c) {
     const double h = 1e-4;
     size_t bytes = c->reference.n * c->reference.config->d_model * sizeof(double);
     double most = 0;
-    for (size_t i = 0; i < N_SLIGHT; i++) {
+    for (size_t i = 0; i < PLENS__N_SLIGHT; i++) {
         plens__variant moved;
         double square = 0;
         if (!(set_number(c, &numbers[i], h, &moved) > 0))
@@ -174,7 +184,7 @@ double plens__significance(plens__case *c) {
         memcpy(c->trial_output, plens__case_output(c, &moved, mlp_only), bytes);
         for (uint64_t seed = 1; seed <= IMITATED; seed++) {
             plens__case_imitate(c, seed);
-            double along = slope_of(c, c->trial_output, h, c->departure).significance;
+            double along = plens__slope_of(c, c->trial_output, h, c->departure).significance;
             square += along * along;
         }
         double limit = plens__noise_limit(1) * sqrt(square / IMITATED) + 1e-300;

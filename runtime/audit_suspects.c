@@ -195,10 +195,13 @@ static plens__answer residuals(const plens__case *c, size_t i, plens__suspect *s
         "the block is applied twice",
         "the residual connection around attention carries the norm's output",
         "the residual connection around the MLP carries the norm's output",
+        "each position has the output of the position before it",
+        "each position has the output of the position after it",
     };
-    (void)c;
     if (i >= sizeof names / sizeof *names)
         return PLENS__NO_MORE;
+    if (i >= 11 && c->reference.n < 2)
+        return PLENS__NOT_HERE;
     plens__variant *v = &s->variant;
     v->attn_out = i == 0 || i == 5 ? 0 : i == 6 ? 2 : 1;
     v->mlp_out = i == 1 || i == 5 ? 0 : i == 7 ? 2 : 1;
@@ -208,11 +211,12 @@ static plens__answer residuals(const plens__case *c, size_t i, plens__suspect *s
     v->twice = i == 8;
     v->carry_attn = i == 9;
     v->carry_mlp = i == 10;
+    v->later = i == 11 ? -1 : i == 12 ? 1 : 0;
     int in_mlp = i == 1 || i == 3 || i == 4 || i == 7 || i == 10;
     return plens__suspect_put(s,
-                              i == 5 || i == 8 ? PLENS__PART_BOTH
-                              : in_mlp         ? PLENS__PART_MLP
-                                               : PLENS__PART_ATTENTION,
+                              i == 5 || i == 8 || i >= 11 ? PLENS__PART_BOTH
+                              : in_mlp                    ? PLENS__PART_MLP
+                                                          : PLENS__PART_ATTENTION,
                               names[i]);
 }
 
@@ -312,6 +316,7 @@ int plens__suspect_next(const plens__case *c, plens__suspect_cursor *cursor, ple
                                                  plens__suspect_rotations,
                                                  plens__suspect_positions,
                                                  plens__suspect_masks,
+                                                 plens__suspect_caches,
                                                  residuals,
                                                  matrices,
                                                  keepings,

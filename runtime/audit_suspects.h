@@ -26,7 +26,8 @@ typedef enum plens__answer {
 } plens__answer;
 typedef plens__answer plens__suspects_fn(const plens__case *c, size_t i, plens__suspect *s);
 plens__suspects_fn plens__suspect_scales, plens__suspect_rotations, plens__suspect_positions,
-    plens__suspect_masks, plens__suspect_heads; /* audit_suspects_attention.c */
+    plens__suspect_masks, plens__suspect_caches,
+    plens__suspect_heads; /* audit_suspects_attention.c */
 plens__answer plens__suspect_put(plens__suspect *s, const char *part, const char *text);
 
 /* The next suspect for a block; 0 when there are no more. The cursor starts as all zero. */
@@ -42,6 +43,7 @@ typedef struct plens__finding {
     plens__excess before, after;
     const char *part; /* of the best guess, or "" */
     size_t n_others;  /* that explain it as well and were named too */
+    size_t n_fitted;  /* numbers that were fitted to explain it, where there may be many */
     char text[448];
 } plens__finding;
 
@@ -68,9 +70,16 @@ void plens__accuse(plens__case *c, plens__finding *finding);
 /* The same among single numbers: epsilons, scales, bases, factors. 1 if the suspect explains it. */
 int plens__fit_numbers(plens__case *c, plens__suspect *best, plens__excess *excess);
 
-/* How far the departure points along one of the numbers that engines get wrong by little, the
- * norms' epsilons and the attention scale: above 1 farther than imitated departures allow. A
- * departure below the noise of each entry may be far above it in the sum over all. */
+/* Numbers that engines get wrong by little: the norms' epsilons and the attention scale. The i-th,
+ * e^s times the model's, to `variant`: its value, 0 if the model has none; its name; its part. */
+#define PLENS__N_SLIGHT 3
+double plens__slight_number(const plens__case *c, size_t i, double s, plens__variant *variant);
+const char *plens__slight_name(size_t i);
+const char *plens__slight_part(size_t i);
+
+/* How far the departure points along one of the numbers that engines get wrong by little: above 1
+ * farther than imitated departures allow. A departure below the noise of each entry may be far
+ * above it in the sum over all. */
 double plens__significance(plens__case *c);
 
 /* The same among few entries of one matrix or vector. */
@@ -82,10 +91,14 @@ plens_status plens__fit_entries(plens__case *c, plens__finding *finding, plens_e
 typedef struct plens__slope {
     double alignment, step;
     double significance; /* the departure along the derivative, in standard deviations of noise */
+    double square;       /* of the derivative's length */
 } plens__slope;
 void plens__slope_begin(plens__case *c, const plens__variant *variant, int mlp_only);
 plens__slope plens__slope_towards(plens__case *c, const plens__variant *moved, double step,
                                   int mlp_only, const double *departure);
+/* The same for the output `moved` [n, d_model] of such a variant. */
+plens__slope plens__slope_of(plens__case *c, const double *moved, double step,
+                             const double *departure);
 
 /* A slot's name in the checkpoint: "o_proj.weight", "q_norm.weight" …; the part of the block. */
 const char *plens__slot_name(plens__slot slot);

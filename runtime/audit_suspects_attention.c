@@ -132,7 +132,7 @@ plens__answer plens__suspect_positions(const plens__case *c, size_t i, plens__su
 plens__answer plens__suspect_masks(const plens__case *c, size_t i, plens__suspect *s) {
     size_t n = c->reference.n, window = s->variant.window;
     char text[112];
-    if (i < 7) {
+    if (i < 9) {
         static const char *const names[] = {
             "the softmax is taken before the causal mask, over later positions too",
             "the first position is hidden from all others (taken for padding)",
@@ -140,16 +140,19 @@ plens__answer plens__suspect_masks(const plens__case *c, size_t i, plens__suspec
             "the scores are capped at 50 before the softmax",
             "the scores are capped at 30 before the softmax",
             "scores fall with the distance (ALiBi), besides the rotation",
-            "scores fall with the distance (ALiBi), in place of the rotary embedding"};
+            "scores fall with the distance (ALiBi), in place of the rotary embedding",
+            "the softmax is missing: scores are divided by their number",
+            "the softmax is missing: values are multiplied by the scores"};
         s->variant.mask_late = i == 0;
         s->variant.hide_first = i == 1;
         s->variant.sink = i == 2;
         s->variant.score_cap = i == 3 ? 50 : i == 4 ? 30 : 0;
         s->variant.alibi = i == 5 || i == 6;
         s->variant.no_rope_q = s->variant.no_rope_k = i == 6;
+        s->variant.weighting = i == 7 ? PLENS__DIVIDED : i == 8 ? PLENS__SCORES : PLENS__SOFTMAX;
         return plens__suspect_put(s, PLENS__PART_ATTENTION, names[i]);
     }
-    i -= 7;
+    i -= 9;
     if (i < 3) {
         static const char *const names[] = {"the causal mask is missing",
                                             "the causal mask lets one later position through",
@@ -176,6 +179,31 @@ plens__answer plens__suspect_masks(const plens__case *c, size_t i, plens__suspec
     else
         snprintf(text, sizeof text, "the sliding window is %zu positions, expected %zu", found,
                  window);
+    return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
+}
+
+/* Keys and values in fewer bits than the states. */
+plens__answer plens__suspect_caches(const plens__case *c, size_t i, plens__suspect *s) {
+    static const struct {
+        plens__keeping kept;
+        const char *text;
+    } ways[] = {
+        {PLENS__KEPT_IN_8_BITS_A_ROW, "kept in 8 bits, one scale for a head at a position"},
+        {PLENS__KEPT_IN_8_BITS_OF_32, "kept in 8 bits, one scale for 32 numbers of a head"},
+        {PLENS__KEPT_IN_HALF, "rounded to f16"},
+        {PLENS__KEPT_IN_BFLOAT, "rounded to bf16"},
+        {PLENS__KEPT_CUT_TO_BFLOAT, "cut to bf16"},
+    };
+    static const char *const whose[] = {"keys and values are", "keys are", "values are"};
+    char text[96];
+    size_t way = i / 3, which = i % 3;
+    if (way >= sizeof ways / sizeof *ways)
+        return PLENS__NO_MORE;
+    if (way >= 2 && c->arithmetic->operands != PLENS__FLOAT)
+        return PLENS__NOT_HERE;
+    s->variant.k_kept = which != 2 ? ways[way].kept : PLENS__KEPT_AS_IS;
+    s->variant.v_kept = which != 1 ? ways[way].kept : PLENS__KEPT_AS_IS;
+    snprintf(text, sizeof text, "%s %s", whose[which], ways[way].text);
     return plens__suspect_put(s, PLENS__PART_ATTENTION, text);
 }
 

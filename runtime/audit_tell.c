@@ -121,6 +121,7 @@ void plens__tell_several(const plens__case *c, const plens__variant *variant,
     int entries = strcmp(what, "entries") == 0 && edits[0].slot < PLENS__N_LINEAR;
     plens__tell_edit(c, &edits[0], first, sizeof first);
     finding->part = plens__slot_part(edits[0].slot);
+    finding->n_fitted = variant->n_edits;
     if (variant->n_edits == 1)
         snprintf(finding->text, sizeof finding->text, "%s", first);
     else

@@ -19,7 +19,8 @@ static void copy_finding(const plens__finding *finding, plens_audit_result *resu
     snprintf(result->cause, sizeof result->cause, "%s", finding->text);
 }
 
-/* A departing block; block L and the final norm may be one step. */
+/* A departing block; block L and the final norm may be one step, and what explains it with fewer
+ * numbers is the likelier. */
 static plens_status explain_block(plens__audit *a, plens_audit_result *result, plens_error *error) {
     plens__finding finding, norm = {.explained = 0};
     plens_status status = plens__audit_begin(a, result->block, error);
@@ -29,10 +30,13 @@ static plens_status explain_block(plens__audit *a, plens_audit_result *result, p
         return status;
     if (a->c.final_norm != NULL)
         plens__explain_final_norm(a, &norm);
-    if (norm.explained && !finding.explained) {
+    if (norm.explained && (!finding.explained || norm.n_fitted < finding.n_fitted)) {
+        copy_finding(&norm, result);
+        if (finding.explained)
+            plens__append(result->cause, sizeof result->cause, "; or block %zu: %s: %s",
+                          result->block, finding.part, finding.text);
         result->place = PLENS_PLACE_FINAL_NORM;
         result->block = 0;
-        copy_finding(&norm, result);
         return PLENS_OK;
     }
     plens__describe_rest(&a->c, &finding);
@@ -47,6 +51,14 @@ static plens_status explain(plens__audit *a, plens_audit_result *result, plens_e
     plens__finding finding;
     int at_norm = 0;
     plens_status status;
+    if (a->slight.explained) {
+        copy_finding(&a->slight, result);
+        if (a->slight_at_norm) {
+            result->place = PLENS_PLACE_FINAL_NORM;
+            result->block = 0;
+        }
+        return PLENS_OK;
+    }
     if (result->place == PLENS_PLACE_BLOCK)
         return explain_block(a, result, error);
     plens__audit_load(a, result->place == PLENS_PLACE_EMBEDDING ? 0 : a->model->config.n_layers,
@@ -138,6 +150,6 @@ plens_status plens__conclude(plens__audit *a, size_t n_rows, plens_audit_result 
     result->block = first->block;
     plens_status status = explain(a, result, error);
     if (status == PLENS_OK)
-        tell_departure(a, n_departing - 1, result);
+        tell_departure(a, a->slight.explained ? 0 : n_departing - 1, result);
     return status;
 }

@@ -252,7 +252,7 @@ def attention_bf16(model, layer, rng):
            h(h(softmax(h(h(q) @ h(k).mT * model.model.layers[layer - 1].self_attn.scaling) + m)) @ h(v)))
 
 
-@mistake("attention")
+@mistake("attention", "keys and values are kept in 8 bits, one scale for a head")
 def kv_int8(model, layer, rng):
     def eight(x):
         unit = x.abs().amax(-1, keepdim=True) / 127

@@ -695,6 +695,12 @@ def final_norm_neighbour(model, layer, rng):
     return "final norm"
 
 
+@mistake("multiplied by")
+def logits_scaled_little(model, layer, rng):
+    wrap(model.lm_head, lambda f, x: f(x) * 1.03)
+    return "unembed"
+
+
 @mistake("log")
 def logits_logprobs(model, layer, rng):
     wrap(model.lm_head, lambda f, x: torch.log_softmax(f(x), -1))

@@ -89,6 +89,14 @@ def visibility(clean, exact, wrong, layer, x, ids, stored):
     return off[0] / (off[1] + 1e-30)
 
 
+def norm_visibility(clean, exact, wrong, x, stored):
+    """The same of the final norm, fed with x."""
+    with torch.inference_mode():
+        truth = exact.model.norm(x.double())
+        off = [float((m.model.norm(x).to(stored).double() - truth).norm()) for m in (wrong, clean)]
+    return off[0] / (off[1] + 1e-30)
+
+
 def judge(plens, model, path, truth):
     """What is wrong with the verdict of plens audit, or None."""
     run = subprocess.run([plens, "audit", "--quiet", "--threads", "1", "--model", model, "--dump", path],
@@ -130,9 +138,12 @@ def make(options, clean, exact, name, count, precision, rng):
         return None
     truth = {"departs": where or (f"block {layer}" if words else None), "words": list(words)}
     tensors = run(model, ids)
-    if truth["departs"] == f"block {layer}":
+    stored = DTYPES[precision.split("-")[-1]]
+    if truth["departs"] == "final norm":
+        x = tensors[f"resid.{model.config.num_hidden_layers}"][None]
+        truth["visible"] = norm_visibility(clean, exact, model, x, stored)
+    elif truth["departs"] == f"block {layer}":
         x = tensors[f"hidden_states.{layer - 1}"][None]
-        stored = DTYPES[precision.split("-")[-1]]
         truth["visible"] = visibility(clean, exact, model, layer, x.to(stored).to(x.dtype), ids, stored)
     raw, logits = (bool(rng.integers(0, 2)) or not options.vary for _ in range(2))
     raw = raw and options.vary

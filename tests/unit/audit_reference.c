@@ -58,6 +58,24 @@ static void like_positions_count_once(void) {
     CHECK(plens__excess_of(&noise, departure).worst > 1);
 }
 
+/* Guards against: a run in 16 bits imitated with the norms' weights of a float32 checkpoint, which
+ * such a run rounds too. */
+static void norm_weights_are_rounded(void) {
+    static const plens__arithmetic exact, rough = {.results = PLENS__BFLOAT};
+    plens__engine engine;
+    plens__config config = {.d_model = 2};
+    const float weight[2] = {1 + 0x1p-9f, 3};
+    const double x[2] = {1, 1};
+    double made[2], rounded[2];
+    CHECK_OK(plens__engine_open(&heap, NULL, &engine, &error), error);
+    plens__reference reference = {.engine = &engine, .config = &config, .n = 1};
+    plens__reference_norm(&reference, PLENS__NORM_RMS, weight, NULL, 0, &exact, x, made);
+    plens__reference_norm(&reference, PLENS__NORM_RMS, weight, NULL, 0, &rough, x, rounded);
+    CHECK(made[0] == 1 + 0x1p-9 && made[1] == 3);
+    CHECK(rounded[0] == 1 && rounded[1] == 3);
+    plens__engine_close(&engine);
+}
+
 typedef struct gradient {
     plens__reference reference;
     plens__trace trace, moved;
@@ -157,6 +175,7 @@ int main(void) {
     RUN(activations);
     RUN(formats);
     RUN(like_positions_count_once);
+    RUN(norm_weights_are_rounded);
     RUN(adjoint_is_the_derivative);
     return test_finish();
 }
