@@ -12,9 +12,8 @@
 
 #include "runtime/numeric.h"
 
-#define FINAL_EPS                                                                                  \
-    PLENS__N_SLIGHT /* the final norm's epsilon, where block L and it are one step                 \
-                     */
+/* The final norm's epsilon, where block L and it are one step. */
+#define FINAL_EPS PLENS__N_SLIGHT
 #define N_NUMBERS (PLENS__N_SLIGHT + 1)
 
 /* Standard deviations of the sum that rounding may reach: TAIL of audit_case.c, and a third for
