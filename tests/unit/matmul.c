@@ -24,6 +24,8 @@ static void *reallocate(void *user, void *old, size_t old_size, size_t new_size)
 
 static const plens_allocator allocator = {reallocate, NULL};
 
+enum { MOST_THREADS = 3 };
+
 typedef struct problem {
     plens__matrix w;
     float *bias, *x; /* x [n_rows, ldx] */
@@ -66,6 +68,7 @@ static float weight(const problem *p, size_t o, size_t k) {
 
 /* An engine that has scratch for this product, whatever it would choose itself. */
 static void open_engine(const plens__product *product, int n_threads, plens__engine *engine) {
+    static plens__share shares[MOST_THREADS];
     plens_options options = {0};
     options.threads = n_threads;
     if (plens__engine_open(&allocator, &options, engine, NULL) != PLENS_OK)
@@ -74,6 +77,7 @@ static void open_engine(const plens__product *product, int n_threads, plens__eng
     engine->scratch_bytes = plens__matmul_scratch(product);
     engine->scratch_block = engine->scratch =
         plens__alloc(&allocator, (size_t)engine->n_threads * engine->scratch_bytes);
+    engine->shares = shares;
 }
 
 /* y as a product and a number of threads make it, in memory of [n_rows, ldy] that is filled with 7
@@ -144,7 +148,7 @@ static void check_problem(const problem *p, plens_precision precision) {
     for (int bias = 0; bias < 2; bias++) {
         float *expected = define(p, precision, bias);
         FOR_EACH_PRODUCT(product, precision)
-        for (int threads = bias ? 1 : 2; threads <= (bias ? 3 : 2); threads++) {
+        for (int threads = bias ? 1 : 2; threads <= (bias ? MOST_THREADS : 2); threads++) {
             float *y = solve(p, product, threads, bias);
             size_t n = p->n_rows * p->ldy, at = test_difference(y, expected, n);
             CHECK_THAT(
@@ -348,7 +352,7 @@ static void the_callers_modes_neither_matter_nor_change(void) {
     problem p = make_problem(PLENS_BF16, 200, 90, 40, TINY);
     for (int precision = PLENS_PRECISION_F32; precision <= PLENS_PRECISION_BF16X3; precision++)
         FOR_EACH_PRODUCT(product, (plens_precision)precision)
-    for (int threads = 1; threads <= 3; threads++)
+    for (int threads = 1; threads <= MOST_THREADS; threads++)
         check_modes(&p, product, threads);
     free_problem(&p);
 }
