@@ -24,6 +24,7 @@ typedef struct plens__audit {
     float *tokens_embedded;       /* [n, d_model] */
     const plens__making *makings; /* [n_makings] that the states' values allow, least noise first */
     size_t n_makings, making;     /* the chosen one */
+    plens__format logits_stored;  /* of 16 bits, if the logits are; else EXACT */
     plens_audit_row *rows;        /* [n_layers + 2] */
     plens__excess *excess;        /* [n_layers, PLENS__MAKINGS] */
     double *rounding;             /* [n_layers, PLENS__MAKINGS] */
@@ -57,6 +58,7 @@ size_t plens__choose_making(const plens__audit *a);
 void plens__set_making(plens__audit *a, size_t making);
 plens_status plens__doubt_making(plens__audit *a, plens_error *error);
 int plens__as_float(const plens__audit *a); /* 1: the values fill float32 */
+const char *plens__making_name(const plens__audit *a);
 
 /* Where each step by itself agrees within the rounding of 16 bits: whether a number that is wrong
  * in all blocks, or the final norm's epsilon, shows in their sum (audit_slight.c). Then a->slight

@@ -10,6 +10,16 @@
 
 static const plens__arithmetic exactly;
 
+/* The format in which the logits were written; EXACT: that of what made them. */
+static plens__format stored_as(const plens__audit *a) {
+    return a->logits_stored != PLENS__EXACT ? a->logits_stored : a->c.arithmetic->stored;
+}
+
+/* The coarsest of what rounded them. */
+static plens__format rounded_to(const plens__audit *a) {
+    return stored_as(a) != PLENS__EXACT ? stored_as(a) : plens__format_of(a->c.arithmetic);
+}
+
 typedef struct tile {
     plens__audit *a;
     size_t first, n; /* ids */
@@ -31,13 +41,12 @@ static void tile_noise_task(void *arg, size_t item, int thread) {
         double square = 0, size = 0;
         for (size_t i = 0; i < s->n; i++) {
             size_t at = t * s->n + i;
-            double made = plens__round_to(a->c.arithmetic->stored, 0, at, a->logits_noise[at]);
+            double made = plens__round_to(stored_as(a), 0, at, a->logits_noise[at]);
             double z = made - a->logits_made[at];
             square += z * z;
             size += a->logits_made[at] * a->logits_made[at];
         }
-        double least =
-            0.25 * plens__unit(plens__format_of(a->c.arithmetic), sqrt(size / (double)s->n));
+        double least = 0.25 * plens__unit(rounded_to(a), sqrt(size / (double)s->n));
         double unit = sqrt(square / (double)s->n);
         a->logits_scale.position[t] = unit > least ? unit : least;
     }
@@ -49,7 +58,7 @@ static void add_id(const tile *s, size_t i) {
     plens__audit *a = s->a;
     plens__logits_sums *sums = s->sums;
     size_t n = a->states->n_ids, vocab = a->model->config.vocab_size;
-    plens__format format = plens__format_of(a->c.arithmetic);
+    plens__format format = rounded_to(a);
     double excess = 0, square = 0, sum = 0;
     for (size_t t = 0; t < n; t++) {
         size_t at = t * s->n + i;

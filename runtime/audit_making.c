@@ -53,35 +53,49 @@ static void grid_task(void *arg, size_t item, int thread) {
     }
 }
 
-/* Checks that all is finite and tells the precision by the values after the embedding (which is in
- * the checkpoint's). */
-plens_status plens__choose_makings(plens__audit *a, plens_error *error) {
+static plens__format format_of_grid(const grid *g) {
+    return g->bfloat ? PLENS__BFLOAT : g->half ? PLENS__HALF : PLENS__EXACT;
+}
+
+/* State l, or the logits behind the last one. */
+static plens_status look_at(const plens__audit *a, size_t l, grid *g, plens_error *error) {
     const plens_states *states = a->states;
-    size_t n_layers = a->model->config.n_layers, d = a->model->config.d_model;
-    grid g = {.half = 1, .bfloat = 1};
-    for (size_t l = 0; l <= n_layers + (states->logits != NULL); l++) {
-        int half = g.half, bfloat = g.bfloat;
-        size_t width = l <= n_layers ? d : a->model->config.vocab_size;
-        char name[32];
-        g.values = l <= n_layers ? states->resid[l] : states->logits;
-        g.n = states->n_ids * width;
-        plens__guarded(grid_task, &g);
-        snprintf(name, sizeof name, l <= n_layers ? "state %zu" : "the logits", l);
-        if (g.not_finite < g.n)
-            return plens__fail(error, PLENS_ERROR_FORMAT,
-                               "%s: %s, position %zu, element %zu: expected a finite number, "
-                               "found %s",
-                               states->source != NULL ? states->source : "the states", name,
-                               g.not_finite / width, g.not_finite % width,
-                               g.values[g.not_finite] != g.values[g.not_finite] ? "NaN"
-                                                                                : "infinity");
-        if (l == 0 || l > n_layers) {
-            g.half = half;
-            g.bfloat = bfloat;
+    int are_logits = l > a->model->config.n_layers;
+    size_t width = are_logits ? a->model->config.vocab_size : a->model->config.d_model;
+    char name[32];
+    g->values = are_logits ? states->logits : states->resid[l];
+    g->n = states->n_ids * width;
+    g->half = g->bfloat = 1;
+    plens__guarded(grid_task, g);
+    if (g->not_finite == g->n)
+        return PLENS_OK;
+    snprintf(name, sizeof name, are_logits ? "the logits" : "state %zu", l);
+    float found = g->values[g->not_finite];
+    return plens__fail(error, PLENS_ERROR_FORMAT,
+                       "%s: %s, position %zu, element %zu: expected a finite number, found %s",
+                       states->source != NULL ? states->source : "the states", name,
+                       g->not_finite / width, g->not_finite % width,
+                       found != found ? "NaN" : "infinity");
+}
+
+/* Checks that all is finite and tells the precision by the values after the embedding (which is in
+ * the checkpoint's). The logits have one of their own: mixed precision leaves them in 16 bits. */
+plens_status plens__choose_makings(plens__audit *a, plens_error *error) {
+    size_t n_layers = a->model->config.n_layers;
+    int half = 1, bfloat = 1;
+    grid g;
+    for (size_t l = 0; l <= n_layers + (a->states->logits != NULL); l++) {
+        plens_status status = look_at(a, l, &g, error);
+        if (status != PLENS_OK)
+            return status;
+        if (l > 0 && l <= n_layers) {
+            half &= g.half;
+            bfloat &= g.bfloat;
         }
     }
-    a->makings = g.bfloat ? bfloat_makings : g.half ? half_makings : float_makings;
-    a->n_makings = g.bfloat || g.half ? 2 : PLENS__MAKINGS;
+    a->logits_stored = a->states->logits != NULL ? format_of_grid(&g) : PLENS__EXACT;
+    a->makings = bfloat ? bfloat_makings : half ? half_makings : float_makings;
+    a->n_makings = bfloat || half ? 2 : PLENS__MAKINGS;
     return PLENS_OK;
 }
 
@@ -214,6 +228,13 @@ plens_status plens__doubt_making(plens__audit *a, plens_error *error) {
     int mistaken = finding.explained && finding.after.all < 0.5 * finding.before.all;
     plens__set_making(a, mistaken ? 0 : making);
     return PLENS_OK;
+}
+
+const char *plens__making_name(const plens__audit *a) {
+    if (!plens__as_float(a) || a->making > 0 || a->logits_stored == PLENS__EXACT)
+        return a->makings[a->making].name;
+    return a->logits_stored == PLENS__HALF ? "float32, the logits in f16"
+                                           : "float32, the logits in bf16";
 }
 
 int plens__as_float(const plens__audit *a) {

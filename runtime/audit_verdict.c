@@ -10,6 +10,8 @@
 static void set_verdict(const plens__audit *a, plens_audit_row *row) {
     int agrees = a->options->tolerance > 0 ? row->worst <= a->options->tolerance : row->excess <= 1;
     int as_float = a->making == 0 && plens__as_float(a);
+    if (row->place == PLENS_PLACE_UNEMBED)
+        as_float &= a->logits_stored == PLENS__EXACT;
     row->verdict = !agrees ? PLENS_DEPARTS : as_float ? PLENS_AGREES : PLENS_ROUNDING;
 }
 
@@ -137,10 +139,10 @@ plens_status plens__conclude(plens__audit *a, size_t n_rows, plens_audit_result 
         if (a->rows[i].worst > worst->worst)
             worst = &a->rows[i];
     }
-    result->precision = a->makings[a->making].name;
+    result->precision = plens__making_name(a);
     result->part = "";
     if (first == NULL) {
-        int rounding = a->making > 0 || !plens__as_float(a);
+        int rounding = a->making > 0 || !plens__as_float(a) || a->logits_stored != PLENS__EXACT;
         result->verdict = rounding && !(a->options->tolerance > 0) ? PLENS_ROUNDING : PLENS_AGREES;
         tell_agreement(a, worst, result);
         return PLENS_OK;

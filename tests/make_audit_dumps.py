@@ -9,7 +9,9 @@ usage: make_audit_dumps.py MODEL OUT [--seed N] [--tokens N[,N]] [--precision P[
                step that departs, words that the verdict must hold ("a|b": one of them), and visible: how
                many times farther from float64 the block is than the same block without the mistake
   --tokens     how many ids each dump has (24); r before it: one id, repeated
-  --precision  f32, bf16, f16: what the model runs in; f32-bf16, f32-f16: float32, stored rounded (f32)
+  --precision  f32, bf16, f16: what the model runs in; f32-bf16, f32-f16: float32, stored rounded;
+               mixed: torch's autocast to bf16, which leaves the logits in bf16; logits16: float32,
+               the logits stored in bf16 (f32)
   --mistakes   which (all that the model allows; "clean" is none)
   --vary       some as plens dump writes them (resid.*, the last one raw) and some without logits
   --judge      runs this plens on each dump and prints every verdict that is wrong; dumps that are judged
@@ -35,16 +37,17 @@ from transformers.utils import logging
 import audit_more_mistakes  # noqa: F401 (registers)
 from audit_mistakes import MISTAKES, NOTHING, block
 
-DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
+DTYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16, "mixed": torch.float32,
+          "logits16": torch.float32}
 
 # ---- dumps ----
 
 
-def run(model, ids):
+def run(model, ids, precision):
     """hidden_states.0 to .L and logits; resid.L too, the last one without the final norm."""
     held = {}
     hook = model.model.layers[-1].register_forward_hook(lambda m, a, out: held.__setitem__("out", out))
-    with torch.inference_mode():
+    with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=precision == "mixed"):
         out = model(input_ids=torch.tensor([ids]), output_hidden_states=True, use_cache=False)
     hook.remove()
     tensors = {f"hidden_states.{i}": h[0] for i, h in enumerate(out.hidden_states)}
@@ -62,7 +65,7 @@ def store(precision, tensors, ids, odd):
     kind = precision.split("-")[-1]
     out = {}
     for name, x in tensors.items():
-        x = x.to(DTYPES[kind])
+        x = x.to(torch.bfloat16 if kind in ("mixed", "logits16") and name == "logits" else DTYPES[kind])
         x = x if odd else x.float()
         out[name] = (x[None] if odd else x).contiguous().clone()
     out["input_ids"] = torch.tensor([ids] if odd else ids, dtype=torch.int64 if odd else torch.int32)
@@ -137,7 +140,7 @@ def make(options, clean, exact, name, count, precision, rng):
     if where == NOTHING:
         return None
     truth = {"departs": where or (f"block {layer}" if words else None), "words": list(words)}
-    tensors = run(model, ids)
+    tensors = run(model, ids, precision)
     stored = DTYPES[precision.split("-")[-1]]
     if truth["departs"] == "final norm":
         x = tensors[f"resid.{model.config.num_hidden_layers}"][None]
