@@ -123,15 +123,17 @@ static size_t count_fits(const plens__audit *a, size_t making) {
 }
 
 /* The making in which most blocks agree, and of those the one of which the departures have the
- * size. Values that fill float32 mean float32 unless no block at all agrees with that and all agree
- * with another: one block's mistake is not to pass for a rougher arithmetic. */
+ * size. Values that fill float32 mean float32 unless no block at all agrees with that and all of
+ * them, or of many all but one, agree with another: one block's mistake is not to pass for a
+ * rougher arithmetic, nor to hide it. */
 size_t plens__choose_making(const plens__audit *a) {
-    size_t best = 0;
+    size_t best = 0, n_layers = a->model->config.n_layers;
+    size_t needed = n_layers > 2 ? n_layers - 1 : n_layers;
     if (plens__as_float(a) && count_fits(a, 0) > 0)
         return 0;
     for (size_t m = 1; m < a->n_makings; m++) {
         size_t fits = count_fits(a, m), best_fits = count_fits(a, best);
-        if (plens__as_float(a) && fits < a->model->config.n_layers)
+        if (plens__as_float(a) && fits < needed)
             continue;
         if (fits > best_fits || (fits == best_fits && misfit(a, m) < misfit(a, best)))
             best = m;
