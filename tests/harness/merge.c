@@ -365,7 +365,7 @@ static int write_all(const merge *m, const char *out, int force) {
                                         {"layers.tsv", merged_layers},
                                         {"summary.tsv", merged_summary},
                                         {"run.json", merged_run_json}};
-    results_folder folder = {NULL, 0, score_names};
+    results_folder folder = {NULL, 0, 0, score_names};
     int code = folder_prepare(&folder, out, force);
     if (code != EXIT_DONE)
         return code;

@@ -126,7 +126,7 @@ static int print_plan(session *s, const jobs *j, int no_sharing) {
 /* Runs prepared jobs and writes what comes of them into the folder, with checkpoints. */
 static int run_into_folder(session *s, const score_options *o, score_report *r, scores *results,
                            const char *path) {
-    results_folder folder = {path, 0, score_names};
+    results_folder folder = {path, 0, 0, score_names};
     checkpoint c;
     plens_saver saver;
     int state;
@@ -140,6 +140,7 @@ static int run_into_folder(session *s, const score_options *o, score_report *r, 
     }
     if (code == EXIT_DONE)
         code = folder_prepare(&folder, path, o->force || o->resume);
+    folder.replaces = o->force; /* what lay there when the run was gone on with was not complete */
     if (code == EXIT_DONE)
         code = checkpoint_begin(&c, results, o->resume, &saver);
     if (code == EXIT_DONE)
