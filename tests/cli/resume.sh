@@ -53,6 +53,15 @@ check "a finished run stays as it is" stays
 check "one of other options is named" refuses 3 "fresh/run.json: is of another run|ratios" \
     score --resume --ratios 1 --out "$scratch/fresh"
 check "a shard of it too" refuses 3 "fresh" score --resume --shard 1/2 --out "$scratch/fresh"
+for table in prompts layers summary; do
+    rm -rf "$scratch/part"
+    cp -r "$scratch/whole" "$scratch/part"
+    rm "$scratch/part/$table.tsv"
+    check "no longer finished" refuses 3 "part/$table.tsv: not found|--force" \
+        score --resume --out "$scratch/part"
+done
+check "begun anew" run "$scratch/part" --force
+check "the same bytes" same "$scratch/part"
 
 # ---- killed once a checkpoint is there ----
 killed() { # FOLDER OPTION…: leaves a checkpoint
