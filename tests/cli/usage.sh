@@ -65,6 +65,7 @@ wrong "--model DIR is missing" tokenize
 wrong "--model DIR is missing" score --data q.tsv
 
 wrong "--resume needs --out" score --model "$model" --data q.tsv --resume
+wrong "--force needs --out" score --model "$model" --data q.tsv --force
 wrong "give one of them" score --model "$model" --data q.tsv --out o --resume --force
 wrong "--checkpoint takes" score --model "$model" --data q.tsv --out o --checkpoint soon
 wrong "--data FILE is missing" score --model "$model"

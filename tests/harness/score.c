@@ -88,6 +88,8 @@ static int read_options(score_options *o, int argc, char **argv) {
         return fail_usage("score", "--shard needs --out DIR, a folder for each shard");
     if (code == OPTIONS_READ && o->resume && o->out == NULL)
         return fail_usage("score", "--resume needs --out DIR, the folder of the run");
+    if (code == OPTIONS_READ && o->force && o->out == NULL)
+        return fail_usage("score", "--force needs --out DIR, the folder of the results");
     if (code == OPTIONS_READ && o->resume && o->force)
         return fail_usage("score", "--resume goes on, --force begins anew: give one of them");
     o->interval = 60;
