@@ -89,6 +89,8 @@ int session_open(session *s, const char *command, const common_options *options,
     s->options = *options;
     if (options->model == NULL)
         return fail_usage(command, "--model DIR is missing");
+    if (options->model[0] == '\0')
+        return fail_usage(command, "--model takes a folder, its name is empty");
     int code = open_context(s, command);
     if (code != EXIT_DONE)
         return code;
