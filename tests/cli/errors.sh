@@ -115,7 +115,9 @@ bad "tokenizer.json|StrangeProcessing" tokenize --model "$broken"
 # ---- prompts ----
 bad "--ids|1182|1181" lens --model "$good" --ids 1,1182
 bad "--ids|-1" lens --model "$good" --ids 1,-1
-bad "--ids" dump --model "$good" --ids 99999999999999999999 --out "$scratch/o"
+bad "--ids|token id 99999999999999999999 is|1181" dump --model "$good" \
+    --ids 99999999999999999999 --out "$scratch/o"
+bad "--ids|token id -99999999999999999999 is" lens --model "$good" --ids 1,-99999999999999999999,2
 bad "--text|empty" lens --model "$good" --text ""
 bad "--text|UTF-8" lens --model "$good" --text "$(printf 'a\377b')"
 bad "--text|UTF-8" dump --model "$good" --text "$(printf 'a\377b')" --out "$scratch/o"

@@ -128,7 +128,8 @@ attribution() { # GOLDEN-POSITION GOLDEN-PARTS OPTION…
         BEGIN { name["attn"] = "attn_out"; name["mlp"] = "mlp_out"; name["head"] = "head_out"
                 name["bias"] = "o_bias" }
         $1 == "persona-world" && $2 == 0 && $3 == at && index(parts, $6) {
-            print ($6 in name ? name[$6] : $6) "," ($7 > 0 ? $7 : "") "," $8 " " $9
+            print ($6 in name ? name[$6] : $6) "," ($7 > 0 ? $7 : "NA") "," \
+                ($8 == "" ? "NA" : $8) " " $9
         }' tests/fixtures/lens/attribution.tsv | sort >"$scratch/golden"
     agree "$scratch/found" "$scratch/golden"
 }
@@ -164,7 +165,7 @@ component() { # POINT
     awk -F '\t' -v point="$1" '
         $1 == "llama-biases" && $2 == 0 && $3 == 7 && $4 == point {
             if ($9 < 1e-4) print "a close pair:", $0
-            print $4 "," $5 "," $6 ",1," $7 ",frozen " $8 }' tests/fixtures/lens/components.tsv \
+            print $4 "," $5 "," ($6 == "" ? "NA" : $6) ",1," $7 ",frozen " $8 }' tests/fixtures/lens/components.tsv \
         >"$scratch/golden"
     agree "$scratch/found" "$scratch/golden"
 }
@@ -174,7 +175,7 @@ component_targets() { # POINT
     awk -F '\t' '$5 == 4 { print $2 "," $3 "," $4 "," $7 "," $9 " " $8 }' \
         "$scratch/out" >"$scratch/found"
     awk -F '\t' -v point="$1" '$1 == "llama-biases" && $2 == 0 && $3 == 7 && $4 == point {
-            print $4 "," $5 "," $6 "," $11 + 1 ",frozen " $10 }' tests/fixtures/lens/components.tsv \
+            print $4 "," $5 "," ($6 == "" ? "NA" : $6) "," $11 + 1 ",frozen " $10 }' tests/fixtures/lens/components.tsv \
         >"$scratch/golden"
     agree "$scratch/found" "$scratch/golden"
 }

@@ -53,6 +53,15 @@ check "a finished run stays as it is" stays
 check "one of other options is named" refuses 3 "fresh/run.json: is of another run|ratios" \
     score --resume --ratios 1 --out "$scratch/fresh"
 check "a shard of it too" refuses 3 "fresh" score --resume --shard 1/2 --out "$scratch/fresh"
+for table in prompts layers summary; do
+    rm -rf "$scratch/part"
+    cp -r "$scratch/whole" "$scratch/part"
+    rm "$scratch/part/$table.tsv"
+    check "no longer finished" refuses 3 "part/$table.tsv: not found|--force" \
+        score --resume --out "$scratch/part"
+done
+check "begun anew" run "$scratch/part" --force
+check "the same bytes" same "$scratch/part"
 
 # ---- killed once a checkpoint is there ----
 killed() { # FOLDER OPTION…: leaves a checkpoint
@@ -133,6 +142,35 @@ stopped() { # SIGTERM once a checkpoint is there
 check "SIGTERM" stopped
 check "gone on with" run "$scratch/stopped" --resume
 check "the same bytes" same "$scratch/stopped"
+
+# ---- another run finishes in the folder meanwhile ----
+overtaken() { # FOLDER EXIT-STATUS OPTION…: files as of a finished run appear once a checkpoint is there
+    overtaken_out=$1 overtaken_code=$2
+    shift 2
+    after_checkpoint "cp '$scratch/theirs/'* '$overtaken_out'" score --quiet --model "$model" \
+        --data "$scratch/data.tsv" --checkpoint 0 --out "$overtaken_out" "$@" 2>"$scratch/said"
+    code=$?
+    cat "$scratch/said"
+    [ "$code" -eq "$overtaken_code" ] || return 1
+    [ "$code" -eq 0 ] || grep -q 'holds results already (run.json); --force' "$scratch/said"
+}
+mkdir "$scratch/theirs"
+for name in run.json prompts.tsv layers.tsv summary.tsv; do
+    echo "theirs" >"$scratch/theirs/$name"
+done
+theirs_stay() { # FOLDER: but for the checkpoint, and no unfinished files
+    ls -A "$1" | grep -vx checkpoint | diff "$scratch/theirs.names" - || return 1
+    while read -r name; do
+        cmp "$scratch/theirs/$name" "$1/$name" || return 1
+    done <"$scratch/theirs.names"
+}
+ls -A "$scratch/theirs" >"$scratch/theirs.names"
+check "overtaken" overtaken "$scratch/overtaken" 3
+check "their results stay" theirs_stay "$scratch/overtaken"
+check "overtaken when gone on with" overtaken "$scratch/resumed" 3 --resume
+check "their results stay" theirs_stay "$scratch/resumed"
+check "unless forced" overtaken "$scratch/forced" 0 --force
+check "the run's own bytes" same "$scratch/forced"
 
 # ---- no room for a checkpoint: the run goes on without ----
 no_room() {

@@ -21,6 +21,11 @@ else
     skip "no AMX: this processor may have it"
 fi
 check "the limit" of_scalar
+quiet() { # keeps the answer, on standard output
+    passes --isa scalar >"$scratch/loud" && passes --isa scalar --quiet 2>"$scratch/notes" |
+        diff "$scratch/loud" - && [ ! -s "$scratch/notes" ]
+}
+check "quiet" quiet
 
 check "help" "$plens" selftest --help
 check "exit 2" refuses 2 "unexpected argument 'x'" "$plens" selftest x

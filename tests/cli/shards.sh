@@ -251,6 +251,15 @@ check "results are kept" refuses 3 "merged|--force" "$plens" merge "$scratch"/[1
     --out "$scratch/merged"
 check "unless forced" "$plens" merge --quiet "$scratch"/[1-7] --out "$scratch/merged" --force
 
+# A result in a shard's place would leave the set without it.
+cp -r "$scratch/1" "$scratch/first"
+ln -s first "$scratch/link"
+for out in first first/ link; do
+    check "no shard is replaced" refuses 2 "--out|$out|would be lost" "$plens" merge \
+        "$scratch/first" "$scratch"/[2-7] --out "$scratch/$out" --force
+    check "it is as it was" diff -r "$scratch/1" "$scratch/first"
+done
+
 # A whole run over a shard's folder leaves no shard.tsv for merge to find.
 check "a whole run in its place" score --force --out "$scratch/copy"
 check "is no shard" [ ! -e "$scratch/copy/shard.tsv" ]

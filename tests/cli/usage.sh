@@ -64,7 +64,12 @@ wrong "--model DIR is missing" info
 wrong "--model DIR is missing" tokenize
 wrong "--model DIR is missing" score --data q.tsv
 
+wrong "name is empty" info --model ""
+wrong "name is empty" tokenize --model=
+wrong "name is empty" score --model "" --data q.tsv
+
 wrong "--resume needs --out" score --model "$model" --data q.tsv --resume
+wrong "--force needs --out" score --model "$model" --data q.tsv --force
 wrong "give one of them" score --model "$model" --data q.tsv --out o --resume --force
 wrong "--checkpoint takes" score --model "$model" --data q.tsv --out o --checkpoint soon
 wrong "--data FILE is missing" score --model "$model"

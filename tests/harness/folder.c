@@ -35,9 +35,14 @@ static int try_writing(const results_folder *folder) {
     return code;
 }
 
+static int fail_held(const results_folder *folder, const char *name) {
+    return fail_input("%s: holds results already (%s); --force replaces them", folder->path, name);
+}
+
 int folder_prepare(results_folder *folder, const char *path, int force) {
     folder->path = path;
     folder->made = 0;
+    folder->replaces = force;
     int code = make_folders(folder);
     for (const char *const *n = folder->names; *n != NULL && code == EXIT_DONE && force; n++) {
         char *name = join(".", *n, ".", NULL); /* of a run that was killed */
@@ -47,7 +52,7 @@ int folder_prepare(results_folder *folder, const char *path, int force) {
     for (const char *const *n = folder->names; *n != NULL && code == EXIT_DONE && !force; n++) {
         char *file = join(path, "/", *n, NULL);
         if (system_exists(file))
-            code = fail_input("%s: holds results already (%s); --force replaces them", path, *n);
+            code = fail_held(folder, *n);
         free(file);
     }
     if (code == EXIT_DONE)
@@ -86,11 +91,21 @@ static int is_written(const result_file *files, size_t n, const char *name) {
     return 0;
 }
 
+/* Another run may have finished in the folder since it was prepared: its results stay. */
+static int check_still_free(const results_folder *folder) {
+    char *first = join(folder->path, "/", folder->names[0], NULL);
+    int held = !folder->replaces && system_exists(first);
+    free(first);
+    return held ? fail_held(folder, folder->names[0]) : EXIT_DONE;
+}
+
 /* Gives finished files their names. The old first name goes first, so that a mixture of two runs
  * never looks complete: a folder that has it is. */
 static int publish(const results_folder *folder, const result_file *about, output *files,
                    size_t n) {
     int code = fail_stopped();
+    if (code == EXIT_DONE)
+        code = check_still_free(folder);
     for (const char *const *name = folder->names; *name != NULL && code == EXIT_DONE; name++) {
         if (name == folder->names || !is_written(about, n, *name))
             remove_old(folder, *name);

@@ -6,15 +6,18 @@
 
 /* A folder of results. made: how many bytes of the path name the first folder that had to be made,
  * 0 if all of it was there. names: the files that its kind of results has, ended by NULL; the first
- * is the one without which a folder is not complete. */
+ * is the one without which a folder is not complete. replaces: complete results that appear while
+ * the new ones are made give way to them. */
 typedef struct results_folder {
     const char *path;
     size_t made;
+    int replaces;
     const char *const *names;
 } results_folder;
 
 /* Makes the folder with its parents and checks that it may be written to, so that a mistake is
- * told before the run. Without force it must hold no results. EXIT_DONE or EXIT_INPUT. */
+ * told before the run. Without force it must hold no results, now and when the new ones are
+ * written. EXIT_DONE or EXIT_INPUT. */
 int folder_prepare(results_folder *folder, const char *path, int force);
 
 /* Removes the folders that were made and are still empty. */

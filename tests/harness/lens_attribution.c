@@ -56,12 +56,9 @@ static void print_share(output *out, const attribution *a, size_t panel, size_t 
                         const char *part, size_t layer, size_t head, double share) {
     if (a->map->n_panels > 1)
         output_format(out, "%zu\t", panel + 1);
-    output_format(out, "%zu\t%s\t", position, part);
-    if (layer > 0)
-        output_format(out, "%zu", layer);
-    output_format(out, "\t");
-    if (head != SIZE_MAX)
-        output_format(out, "%zu", head);
+    output_format(out, "%zu\t%s", position, part);
+    output_place(out, layer > 0, layer);
+    output_place(out, head != SIZE_MAX, head);
     output_format(out, "\t%.9g\tfrozen\n", share);
 }
 

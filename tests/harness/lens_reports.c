@@ -55,9 +55,8 @@ static void print_components(output *out, const heatmap *map, size_t panel, size
         size_t head = i / n, cell = site * map->n_heads * n + i;
         const plens_lens_token *token = map->n_targets > 0 ? &p->targets[cell] : &p->tokens[cell];
         print_place(out, map, panel, position);
-        output_format(out, "%s\t%zu\t", plens_point_name(map->point), layer);
-        if (map->point == PLENS_HEAD_OUT)
-            output_format(out, "%zu", head);
+        output_format(out, "%s\t%zu", plens_point_name(map->point), layer);
+        output_place(out, map->point == PLENS_HEAD_OUT, head);
         output_format(out, "\t");
         if (map->n_targets == 0)
             output_format(out, "%zu\t", i % n + 1);

@@ -10,7 +10,7 @@
 /* position, layer, token_id, token, rank (from 1), prob, logit: of the map's targets. */
 void lens_targets_tsv(output *out, const heatmap *map);
 
-/* position, part, layer, head (empty but for head_out), of the map's component, and of each of the
+/* position, part, layer, head (NA but for head_out), of the map's component, and of each of the
  * top tokens rank, token_id, token, share, norm; or of the map's targets token_id, token, rank,
  * share, norm. norm says how the share was made: "frozen". */
 void lens_components_tsv(output *out, const heatmap *map);
@@ -25,7 +25,7 @@ void lens_settled_tsv(output *out, const heatmap *map);
 /* Runs the model once more for plens_attribute, the map's panels as prompts, tokens [n_tokens] 1 or
  * 2, and prints position, part, layer, head, share, norm: embed; attn_out, mlp_out of each layer;
  * with heads also head_out of each head and o_bias; sum (embed and all attn_out and mlp_out) and
- * logit, the model's own. layer and head are empty where there is none. */
+ * logit, the model's own. layer and head are NA where there is none. */
 int lens_attribution_tsv(output *out, const heatmap *map, const int32_t *tokens, size_t n_tokens,
                          int heads);
 

@@ -365,7 +365,7 @@ static int write_all(const merge *m, const char *out, int force) {
                                         {"layers.tsv", merged_layers},
                                         {"summary.tsv", merged_summary},
                                         {"run.json", merged_run_json}};
-    results_folder folder = {NULL, 0, score_names};
+    results_folder folder = {NULL, 0, 0, score_names};
     int code = folder_prepare(&folder, out, force);
     if (code != EXIT_DONE)
         return code;
@@ -440,6 +440,13 @@ int command_merge(int argc, char **argv) {
         code = fail_usage("merge", "no folder is given");
     if (code == OPTIONS_READ && (out == NULL || out[0] == '\0'))
         code = fail_usage("merge", "--out DIR is missing");
+    for (size_t i = 0; i < folders.count && code == OPTIONS_READ; i++) {
+        if (system_is_same(out, folders.items[i]))
+            code = fail_usage("merge",
+                              "--out %s is the shard %s, which would be lost: give another "
+                              "folder",
+                              out, folders.items[i]);
+    }
     if (code == OPTIONS_READ) {
         merge m;
         memset(&m, 0, sizeof m);

@@ -157,6 +157,13 @@ void output_token(output *o, const plens_tokenizer *tokenizer, int32_t id) {
         output_cell(o, bytes, n_bytes);
 }
 
+void output_place(output *o, int is_there, size_t number) {
+    if (is_there)
+        output_format(o, "\t%zu", number);
+    else
+        output_format(o, "\tNA");
+}
+
 static void write_words(output *o, const void *values, size_t count) {
     unsigned char bytes[4096];
     const size_t most = sizeof bytes / 4;

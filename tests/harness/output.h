@@ -38,6 +38,9 @@ void output_json(output *o, const char *bytes, size_t n_bytes);
 /* The bytes of a token as a TSV cell, "[N]" for an id without one (or without a tokenizer). */
 void output_token(output *o, const plens_tokenizer *tokenizer, int32_t id);
 
+/* A tab and a number, NA unless there is one. */
+void output_place(output *o, int is_there, size_t number);
+
 /* Values of four bytes each, little-endian whatever the machine. */
 void output_floats(output *o, const float *values, size_t count);
 void output_ids(output *o, const int32_t *ids, size_t count);

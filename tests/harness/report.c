@@ -70,7 +70,7 @@ static int write_all(const results *found, const results_folder *folder, int ind
 
 static int make_report(const report *r, const report_options *o) {
     results found = {0};
-    results_folder folder = {NULL, 0, report_names};
+    results_folder folder = {NULL, 0, 0, report_names};
     int code = folder_prepare(&folder, o->out, o->force);
     if (code != EXIT_DONE)
         return code;

@@ -48,6 +48,20 @@ static int fail_other(const char *path, const char *found, const char *expected)
 
 /* ---- what the folder holds ---- */
 
+/* A folder with run.json is complete; a table may have been moved away since. */
+static int check_tables(const char *folder) {
+    int code = EXIT_DONE;
+    for (const char *const *name = score_names; *name != NULL && code == EXIT_DONE; name++) {
+        char *path = join(folder, "/", *name, NULL);
+        if (strcmp(*name, "shard.tsv") != 0 && !system_exists(path))
+            code = fail_input("%s: not found, though run.json says that the run is finished; "
+                              "--force begins anew",
+                              path);
+        free(path);
+    }
+    return code;
+}
+
 /* A finished run: is it this one? */
 static int check_finished(const checkpoint *c, const score_report *r, const char *folder,
                           const char *run_json) {
@@ -79,7 +93,7 @@ static int check_finished(const checkpoint *c, const score_report *r, const char
     }
     free(text);
     free(path);
-    return code;
+    return code == EXIT_DONE ? check_tables(folder) : code;
 }
 
 int checkpoint_open(checkpoint *c, const score_report *r, const char *folder, int resume, int force,

@@ -24,8 +24,8 @@ typedef struct checkpoint {
 enum { RUN_TO_DO = 0, RUN_FINISHED = 1 };
 
 /* Looks at what the folder holds and says with *state whether there is anything to do. With resume
- * a finished run of the same input is RUN_FINISHED, one of another input, and results without
- * run.json, are refused (EXIT_INPUT); without it whatever lies there but for `force`. */
+ * a finished run of the same input is RUN_FINISHED, one of another input, or one whose tables are
+ * not all there, is refused (EXIT_INPUT); without it whatever lies there but for `force`. */
 int checkpoint_open(checkpoint *c, const score_report *r, const char *folder, int resume, int force,
                     double interval, int *state);
 

@@ -88,6 +88,8 @@ static int read_options(score_options *o, int argc, char **argv) {
         return fail_usage("score", "--shard needs --out DIR, a folder for each shard");
     if (code == OPTIONS_READ && o->resume && o->out == NULL)
         return fail_usage("score", "--resume needs --out DIR, the folder of the run");
+    if (code == OPTIONS_READ && o->force && o->out == NULL)
+        return fail_usage("score", "--force needs --out DIR, the folder of the results");
     if (code == OPTIONS_READ && o->resume && o->force)
         return fail_usage("score", "--resume goes on, --force begins anew: give one of them");
     o->interval = 60;
@@ -126,7 +128,7 @@ static int print_plan(session *s, const jobs *j, int no_sharing) {
 /* Runs prepared jobs and writes what comes of them into the folder, with checkpoints. */
 static int run_into_folder(session *s, const score_options *o, score_report *r, scores *results,
                            const char *path) {
-    results_folder folder = {path, 0, score_names};
+    results_folder folder = {path, 0, 0, score_names};
     checkpoint c;
     plens_saver saver;
     int state;
@@ -140,6 +142,7 @@ static int run_into_folder(session *s, const score_options *o, score_report *r, 
     }
     if (code == EXIT_DONE)
         code = folder_prepare(&folder, path, o->force || o->resume);
+    folder.replaces = o->force; /* what lay there when the run was gone on with was not complete */
     if (code == EXIT_DONE)
         code = checkpoint_begin(&c, results, o->resume, &saver);
     if (code == EXIT_DONE)

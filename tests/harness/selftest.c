@@ -7,14 +7,15 @@
 #include "tests/harness/session.h"
 
 static const char usage[] =
-    "usage: plens selftest [--isa NAME]\n"
+    "usage: plens selftest [--isa NAME] [--quiet]\n"
     "\n"
     "Compares every kernel that this processor can run with the definition, bit by bit, on random\n"
     "shapes and values, and says for each instruction set and part: passed, FAILED with the first\n"
     "difference, or skipped and why. Exit status 1 if anything failed.\n"
     "\n"
     "  --isa NAME  the most to test: scalar, avx2, avx512, avx512bf16, amx, neon (whatever there\n"
-    "              is; testing AMX asks Linux for its permission)\n";
+    "              is; testing AMX asks Linux for its permission)\n"
+    "  --quiet     no note on standard error (there are none)\n";
 
 typedef struct tally {
     output out;
@@ -41,7 +42,9 @@ static int print_result(void *user, const plens_selftest_result *result) {
 
 int command_selftest(int argc, char **argv) {
     int isa = PLENS_ISA_DEFAULT;
-    const option options[] = {{"--isa", OPTION_CHOICE, &isa, isa_choices}};
+    int quiet = 0; /* as all commands have it; what is printed here is the answer */
+    const option options[] = {{"--isa", OPTION_CHOICE, &isa, isa_choices},
+                              {"--quiet", OPTION_FLAG, &quiet, NULL}};
     int code =
         options_read("selftest", usage, options, sizeof options / sizeof options[0], argc, argv);
     if (code != OPTIONS_READ)

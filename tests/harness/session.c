@@ -89,6 +89,8 @@ int session_open(session *s, const char *command, const common_options *options,
     s->options = *options;
     if (options->model == NULL)
         return fail_usage(command, "--model DIR is missing");
+    if (options->model[0] == '\0')
+        return fail_usage(command, "--model takes a folder, its name is empty");
     int code = open_context(s, command);
     if (code != EXIT_DONE)
         return code;
@@ -117,11 +119,21 @@ void session_close(session *s) {
     plens_context_destroy(s->context);
 }
 
+static int is_id(const session *s, int32_t id) {
+    return id >= 0 && (size_t)id < s->info.vocab_size;
+}
+
+/* id [n]: as it was given, since it may be too large for any number here. */
+static int fail_range(const session *s, const char *place, const char *id, size_t n) {
+    return fail_input("%s: token id %.*s is out of range: the model has the ids 0 to %zu", place,
+                      (int)n, id, s->info.vocab_size - 1);
+}
+
 int session_check_ids(const session *s, const char *place, const int32_t *ids, size_t n_ids) {
     for (size_t i = 0; i < n_ids; i++) {
-        if (ids[i] < 0 || (size_t)ids[i] >= s->info.vocab_size)
-            return fail_input("%s: token id %ld is out of range: the model has the ids 0 to %zu",
-                              place, (long)ids[i], s->info.vocab_size - 1);
+        char id[24];
+        if (!is_id(s, ids[i]))
+            return fail_range(s, place, id, (size_t)snprintf(id, sizeof id, "%ld", (long)ids[i]));
     }
     return EXIT_DONE;
 }
@@ -258,17 +270,29 @@ static void say_ids(const int32_t *ids, size_t n_ids) {
     fputc('\n', stderr);
 }
 
+/* The ids of a list that prompt_check let pass. */
+static int read_ids(const session *s, const char *list, int32_t **ids, size_t *n_ids) {
+    *n_ids = parse_ids(list, NULL);
+    *ids = allocate(*n_ids, sizeof **ids);
+    parse_ids(list, *ids);
+    for (size_t i = 0; i < *n_ids; i++) {
+        size_t length = strcspn(list, ",");
+        if (!is_id(s, (*ids)[i]))
+            return fail_range(s, "--ids", list, length);
+        list += length + 1;
+    }
+    return EXIT_DONE;
+}
+
 int prompt_make(session *s, const prompt_options *options, int32_t **ids, size_t *n_ids) {
     int code = EXIT_DONE;
     if (options->text != NULL) {
         code = encode_text(s, options->text, ids, n_ids);
+        if (code == EXIT_DONE)
+            code = session_check_ids(s, "--text", *ids, *n_ids);
     } else {
-        *n_ids = parse_ids(options->ids, NULL);
-        *ids = allocate(*n_ids, sizeof **ids);
-        parse_ids(options->ids, *ids);
+        code = read_ids(s, options->ids, ids, n_ids);
     }
-    if (code == EXIT_DONE)
-        code = session_check_ids(s, options->text != NULL ? "--text" : "--ids", *ids, *n_ids);
     if (code == EXIT_DONE && !s->options.quiet)
         say_ids(*ids, *n_ids);
     return code;

@@ -24,6 +24,9 @@ int system_stop_signal(void);
 
 int system_exists(const char *path);
 
+/* 1 if both exist and are one file or folder, whatever they are called. */
+int system_is_same(const char *path, const char *other);
+
 /* 1 if the path exists and is no regular file: a device, a pipe, a folder. */
 int system_is_special(const char *path);
 
