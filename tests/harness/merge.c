@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "tests/harness/commands.h"
-#include "tests/harness/input.h"
+#include "tests/harness/piece.h"
 #include "tests/harness/score_files.h"
 #include "tests/harness/system.h"
 
@@ -21,24 +21,6 @@ static const char usage[] =
     "  --force    replace results that DIR holds\n"
     "  --quiet    no note on standard error\n";
 
-/* A text file in memory, cut into lines that end in zero bytes. */
-typedef struct lines {
-    char *path, *bytes;
-    char **items; /* [count] */
-    size_t count;
-} lines;
-
-/* One shard's folder. */
-typedef struct piece {
-    const char *folder;
-    char *run_json;      /* cut in two before `"machine"` */
-    const char *machine; /* the second half, from its brace to its brace */
-    lines about;         /* shard.tsv */
-    size_t first_prompt; /* the line of `about` that names the first prompt */
-    shard shard;
-    lines prompts, layers; /* header first */
-} piece;
-
 typedef struct merge {
     piece *pieces; /* [n_pieces] */
     size_t n_pieces, n_layers;
@@ -53,111 +35,7 @@ typedef struct merge {
     scores scores;
 } merge;
 
-/* ---- reading ---- */
-
-static int read_lines(lines *l, const char *folder, const char *name) {
-    size_t count;
-    l->path = join(folder, "/", name, NULL);
-    int code = input_read(l->path, "", &l->bytes, &count);
-    if (code != EXIT_DONE)
-        return code;
-    if (count == 0 || l->bytes[count - 1] != '\n' || strlen(l->bytes) != count)
-        return fail_input("%s: is cut short: expected lines of text", l->path);
-    for (size_t i = 0; i < count; i++)
-        l->count += l->bytes[i] == '\n';
-    l->items = allocate(l->count, sizeof *l->items);
-    char *at = l->bytes;
-    for (size_t i = 0; i < l->count; i++) {
-        l->items[i] = at;
-        at = strchr(at, '\n');
-        *at++ = '\0';
-    }
-    return EXIT_DONE;
-}
-
-static int read_run_json(piece *p) {
-    size_t count;
-    char *path = join(p->folder, "/run.json", NULL), *machine = NULL, *end = NULL;
-    int code = input_read(path, "; is the shard finished?", &p->run_json, &count);
-    if (code == EXIT_DONE && input_cut_run_json(p->run_json, &machine))
-        end = strrchr(machine, '}');
-    while (end != NULL && end > machine && end[-1] == '\n')
-        *--end = '\0'; /* the outer brace and the line feed in front of it */
-    if (code == EXIT_DONE && (end == NULL || end == machine || end[-1] != '}'))
-        code = fail_input("%s: expected a run of plens score", path);
-    p->machine = machine;
-    free(path);
-    return code;
-}
-
-/* The value of a row of shard.tsv if it has this key, else NULL. */
-static const char *value_of(const lines *about, size_t i, const char *key) {
-    size_t length = strlen(key);
-    if (i >= about->count || strncmp(about->items[i], key, length) != 0)
-        return NULL;
-    return about->items[i][length] == '\t' ? about->items[i] + length + 1 : NULL;
-}
-
-static int read_piece(piece *p, const char *folder) {
-    p->folder = folder;
-    int code = read_run_json(p);
-    char *path = join(folder, "/shard.tsv", NULL);
-    if (code == EXIT_DONE && !system_exists(path))
-        code =
-            fail_input("%s: holds a whole run, expected a shard (there is no shard.tsv)", folder);
-    free(path);
-    if (code == EXIT_DONE)
-        code = read_lines(&p->about, folder, "shard.tsv");
-    if (code == EXIT_DONE)
-        code = read_lines(&p->prompts, folder, "prompts.tsv");
-    if (code == EXIT_DONE)
-        code = read_lines(&p->layers, folder, "layers.tsv");
-    if (code != EXIT_DONE)
-        return code;
-    const char *text = value_of(&p->about, 1, "shard");
-    if (text == NULL || !shard_read(&p->shard, text))
-        return fail_input("%s:2: expected the shard as I/N", p->about.path);
-    for (p->first_prompt = 2; p->first_prompt < p->about.count; p->first_prompt++) {
-        if (value_of(&p->about, p->first_prompt, "prompt") != NULL)
-            break;
-    }
-    if (p->prompts.count - 1 != p->about.count - p->first_prompt)
-        return fail_input("%s: expected %zu rows, as shard.tsv has, found %zu", p->prompts.path,
-                          p->about.count - p->first_prompt, p->prompts.count - 1);
-    return EXIT_DONE;
-}
-
 /* ---- do they belong together? ---- */
-
-/* The number of the first line that differs, and the lines, for a message. */
-static int fail_foreign(const piece *p, const piece *first, const char *what, const char *found,
-                        const char *expected) {
-    while (*found != '\0' && *found == *expected) {
-        found++;
-        expected++;
-    }
-    return fail_input("%s: is a shard of another run than %s: %s differs: \"%.40s\" and \"%.40s\"",
-                      p->folder, first->folder, what, found, expected);
-}
-
-static int check_like(const piece *p, const piece *first) {
-    if (p->shard.count != first->shard.count)
-        return fail_input("%s: is shard %zu/%zu, but %s is %zu/%zu", p->folder, p->shard.index,
-                          p->shard.count, first->folder, first->shard.index, first->shard.count);
-    if (strcmp(p->run_json, first->run_json) != 0)
-        return fail_foreign(p, first, "run.json", p->run_json, first->run_json);
-    for (size_t i = 2; i < p->first_prompt || i < first->first_prompt; i++) {
-        const char *found = i < p->first_prompt ? p->about.items[i] : "";
-        const char *expected = i < first->first_prompt ? first->about.items[i] : "";
-        if (strcmp(found, expected) != 0)
-            return fail_foreign(p, first, "shard.tsv", found, expected);
-    }
-    if (strcmp(p->prompts.items[0], first->prompts.items[0]) != 0)
-        return fail_foreign(p, first, "prompts.tsv", p->prompts.items[0], first->prompts.items[0]);
-    if (strcmp(p->layers.items[0], first->layers.items[0]) != 0)
-        return fail_foreign(p, first, "layers.tsv", p->layers.items[0], first->layers.items[0]);
-    return EXIT_DONE;
-}
 
 /* The folder that holds a shard, NULL if none does. */
 static const piece *find_piece(const merge *m, size_t index) {
@@ -196,7 +74,7 @@ static int place_rows(merge *m) {
         const piece *p = &m->pieces[i];
         for (size_t row = 1; row < p->prompts.count; row++) {
             size_t line = p->first_prompt + row - 1;
-            const char *text = value_of(&p->about, line, "prompt");
+            const char *text = piece_value(p, line, "prompt");
             uint64_t place;
             if (text == NULL || !parse_number(text, UINT64_MAX, &place) || place >= m->n_rows ||
                 m->piece_of[place] != NULL)
@@ -237,17 +115,17 @@ static int read_about(merge *m, const piece *p) {
     uint64_t n_layers = 0;
     const char *value;
     for (size_t i = 2; i < p->first_prompt; i++) {
-        if ((value = value_of(&p->about, i, "layers")) != NULL) {
+        if ((value = piece_value(p, i, "layers")) != NULL) {
             parse_number(value, INT32_MAX, &n_layers);
-        } else if ((value = value_of(&p->about, i, "condition")) != NULL) {
+        } else if ((value = piece_value(p, i, "condition")) != NULL) {
             for (int c = 0; c < N_CONDITIONS; c++)
                 m->options.conditions[c] |= strcmp(value, condition_names[c]) == 0;
-        } else if ((value = value_of(&p->about, i, "ratio")) != NULL) {
+        } else if ((value = piece_value(p, i, "ratio")) != NULL) {
             m->ratios.items =
                 reallocate(m->ratios.items, m->ratios.count + 1, sizeof *m->ratios.items);
             snprintf(m->ratios.items[m->ratios.count++].text, sizeof m->ratios.items->text, "%s",
                      value);
-        } else if ((value = value_of(&p->about, i, "task")) != NULL) {
+        } else if ((value = piece_value(p, i, "task")) != NULL) {
             size_t n = m->questions.n_tasks++;
             m->questions.tasks = reallocate(m->questions.tasks, n + 1, sizeof *m->questions.tasks);
             m->questions.tasks[n] = value;
@@ -389,9 +267,9 @@ static int check_layers(const merge *m) {
 static int join_all(merge *m, const option_texts *folders) {
     int code = EXIT_DONE;
     for (; m->n_pieces < folders->count && code == EXIT_DONE; m->n_pieces++)
-        code = read_piece(&m->pieces[m->n_pieces], folders->items[m->n_pieces]);
+        code = piece_read(&m->pieces[m->n_pieces], folders->items[m->n_pieces]);
     for (size_t i = 1; i < m->n_pieces && code == EXIT_DONE; i++)
-        code = check_like(&m->pieces[i], &m->pieces[0]);
+        code = piece_check_like(&m->pieces[i], &m->pieces[0]);
     if (code == EXIT_DONE)
         code = check_complete(m);
     if (code == EXIT_DONE)
@@ -401,19 +279,9 @@ static int join_all(merge *m, const option_texts *folders) {
     return code == EXIT_DONE ? check_layers(m) : code;
 }
 
-static void lines_free(lines *l) {
-    free(l->path);
-    free(l->bytes);
-    free(l->items);
-}
-
 static void merge_free(merge *m) {
-    for (size_t i = 0; i < m->n_pieces; i++) {
-        free(m->pieces[i].run_json);
-        lines_free(&m->pieces[i].about);
-        lines_free(&m->pieces[i].prompts);
-        lines_free(&m->pieces[i].layers);
-    }
+    for (size_t i = 0; i < m->n_pieces; i++)
+        piece_free(&m->pieces[i]);
     free(m->pieces);
     free(m->piece_of);
     free(m->line_of);
