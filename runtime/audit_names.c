@@ -61,28 +61,32 @@ void plens__explain(plens__finding *finding, const char *format, ...) {
     finding->explained = 1;
 }
 
-/* |x| = digits * 10^(exponent - 3), 1000 <= digits < 10000. */
-static unsigned four_digits(double x, int *exponent) {
-    double scaled = fabs(x);
-    for (*exponent = 3; scaled >= 9999.5 && *exponent < 400; ++*exponent)
+enum { FEW_DIGITS = 4, MOST_DIGITS = 9 };
+
+/* |x| = digits * 10^(exponent - n + 1), of n digits. */
+static unsigned long leading_digits(double x, int n, int *exponent) {
+    double scaled = fabs(x), most = 1;
+    for (int i = 0; i < n; i++)
+        most *= 10;
+    for (*exponent = n - 1; scaled >= most - 0.5 && *exponent < 400; ++*exponent)
         scaled /= 10;
-    for (; scaled < 999.95; --*exponent)
+    for (; scaled < most / 10 - 0.05; --*exponent)
         scaled *= 10;
-    return (unsigned)(scaled + 0.5);
+    return (unsigned long)(scaled + 0.5);
 }
 
 /* No printf of doubles: its decimal point is the locale's. */
-const char *plens__show_number(double x, char *text) {
-    int exponent, n_digits = 4;
+static const char *show_digits(double x, int n_digits, char *text) {
+    int exponent;
     if (x == 0 || !(fabs(x) < 1e300)) {
         snprintf(text, PLENS__NUMBER_TEXT, "%s", x == 0 ? "0" : "not finite");
         return text;
     }
-    unsigned digits = four_digits(x, &exponent);
+    unsigned long digits = leading_digits(x, n_digits, &exponent);
     for (; n_digits > 1 && digits % 10 == 0; n_digits--)
         digits /= 10;
-    char all[8];
-    snprintf(all, sizeof all, "%u", digits);
+    char all[MOST_DIGITS + 2];
+    snprintf(all, sizeof all, "%lu", digits);
     const char *sign = x < 0 ? "-" : "";
     if (exponent < -4 || exponent > 7)
         snprintf(text, PLENS__NUMBER_TEXT, "%s%c%s%se%c%02d", sign, all[0], n_digits > 1 ? "." : "",
@@ -96,4 +100,16 @@ const char *plens__show_number(double x, char *text) {
         snprintf(text, PLENS__NUMBER_TEXT, "%s%.*s.%s", sign, exponent + 1, all,
                  all + exponent + 1);
     return text;
+}
+
+const char *plens__show_number(double x, char *text) {
+    return show_digits(x, FEW_DIGITS, text);
+}
+
+void plens__show_both(double x, double other, char *text, char *other_text) {
+    int n_digits = FEW_DIGITS - 1;
+    do {
+        show_digits(x, ++n_digits, text);
+        show_digits(other, n_digits, other_text);
+    } while (strcmp(text, other_text) == 0 && n_digits < MOST_DIGITS);
 }

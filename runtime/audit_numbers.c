@@ -160,9 +160,9 @@ static int fit_number(plens__case *c, const number_entry *number, plens__suspect
     double value = set_number(c, number, s, &suspect->variant);
     double model = number_of(&c->model, number);
     *excess = plens__case_try(c, &suspect->variant, suspect->mlp_only);
+    plens__show_both(value, model, shown, expected);
     snprintf(suspect->text, sizeof suspect->text, "%s is about %s, expected %s", number->what,
-             plens__show_number(value, shown),
-             model > 0 ? plens__show_number(model, expected) : "none");
+             shown, model > 0 ? expected : "none");
     return 1;
 }
 

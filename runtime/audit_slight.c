@@ -155,8 +155,7 @@ static void tell(plens__audit *a, size_t number, const sums *s, double excess) {
     size_t n_layers = a->model->config.n_layers;
     double value =
         number == FINAL_EPS ? a->c.final_eps : plens__slight_number(&a->c, number, 0, &model);
-    plens__show_number(value * (1 + s->along / s->square), found);
-    plens__show_number(value, expected);
+    plens__show_both(value * (1 + s->along / s->square), value, found, expected);
     a->slight.part = number == FINAL_EPS ? "" : plens__slight_part(number);
     if (number == FINAL_EPS)
         plens__explain(&a->slight, "its epsilon is about %s, expected %s", found, expected);

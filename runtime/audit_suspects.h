@@ -112,6 +112,8 @@ void plens__explain(plens__finding *finding, const char *format, ...);
 
 /* A number with up to 4 digits and no locale: "1e-06", "0.25", "500000". */
 const char *plens__show_number(double x, char *text);
+/* Two that should be told apart: as many digits more, up to 9, as that takes. */
+void plens__show_both(double x, double other, char *text, char *other_text);
 #define PLENS__NUMBER_TEXT 32
 
 #endif

@@ -24,12 +24,12 @@ static double value_in_file(const plens__case *c, const plens__edit *edit) {
 
 /* A row or a column. */
 static void tell_line(const plens__edit *edit, char *text, size_t capacity) {
-    char factor[PLENS__NUMBER_TEXT];
+    char factor[PLENS__NUMBER_TEXT], one[PLENS__NUMBER_TEXT];
     int is_row = edit->row != PLENS__WHOLE_COLUMN, missing = fabs(1 + edit->value) < 0.01;
+    plens__show_both(1 + edit->value, 1, factor, one);
     snprintf(text, capacity, "%s %zu of %s is %s%s", is_row ? "row" : "column",
              is_row ? edit->row : edit->column, plens__slot_name(edit->slot),
-             missing ? "missing (all zeros)" : "multiplied by about ",
-             missing ? "" : plens__show_number(1 + edit->value, factor));
+             missing ? "missing (all zeros)" : "multiplied by about ", missing ? "" : factor);
 }
 
 void plens__tell_edit(const plens__case *c, const plens__edit *edit, char *text, size_t capacity) {
@@ -41,9 +41,9 @@ void plens__tell_edit(const plens__case *c, const plens__edit *edit, char *text,
     double value = value_in_file(c, edit);
     if (edit->slot < PLENS__N_LINEAR)
         snprintf(column, sizeof column, ", %zu", edit->column);
+    plens__show_both(value + edit->value, value, found, expected);
     snprintf(text, capacity, "%s[%zu%s] is about %s, expected %s", plens__slot_name(edit->slot),
-             edit->row, column, plens__show_number(value + edit->value, found),
-             plens__show_number(value, expected));
+             edit->row, column, found, expected);
 }
 
 void plens__tell_choice(const plens__case *c, const plens__edit *edits, size_t n,

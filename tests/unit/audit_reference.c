@@ -6,6 +6,7 @@
 #include "runtime/audit_block.h"
 #include "runtime/audit_case.h"
 #include "runtime/audit_math.h"
+#include "runtime/audit_suspects.h"
 #include "tests/heap.h"
 #include "tests/test.h"
 
@@ -171,11 +172,29 @@ static void adjoint_is_the_derivative(void) {
     plens_context_destroy(context);
 }
 
+static void shows_both(double x, double other, const char *text, const char *other_text) {
+    char a[PLENS__NUMBER_TEXT], b[PLENS__NUMBER_TEXT];
+    plens__show_both(x, other, a, b);
+    CHECK_THAT(strcmp(a, text) == 0 && strcmp(b, other_text) == 0, "%s and %s", a, b);
+}
+
+/* "is about 1, expected 1", which tells nothing. */
+static void numbers_are_told_apart(void) {
+    shows_both(1.0001, 1, "1.0001", "1");
+    shows_both(1.1, 1, "1.1", "1");
+    shows_both(-0.30160001, -0.3016, "-0.30160001", "-0.3016");
+    shows_both(1.00002e-6, 1e-6, "1.00002e-06", "1e-06");
+    shows_both(499999.9, 500000, "499999.9", "500000");
+    shows_both(2, 2, "2", "2");
+    shows_both(0.12626, 0.125, "0.1263", "0.125");
+}
+
 int main(void) {
     RUN(activations);
     RUN(formats);
     RUN(like_positions_count_once);
     RUN(norm_weights_are_rounded);
     RUN(adjoint_is_the_derivative);
+    RUN(numbers_are_told_apart);
     return test_finish();
 }
