@@ -89,6 +89,7 @@ plens_status plens__audit_begin(plens__audit *a, size_t layer, plens_error *erro
 typedef struct change {
     const double *departure, *in, *out;
     size_t n;
+    double changed; /* squared */
     double ratio;
 } change;
 
@@ -101,6 +102,7 @@ static void change_task(void *arg, size_t item, int thread) {
         departed += c->departure[i] * c->departure[i];
         changed += (c->out[i] - c->in[i]) * (c->out[i] - c->in[i]);
     }
+    c->changed = changed;
     c->ratio = changed > 0 ? sqrt(departed / changed) : 0;
 }
 
@@ -132,8 +134,14 @@ static plens_status judge_block(plens__audit *a, size_t layer, plens_error *erro
         double found = plens__significance(c);
         excess[0].worst = found > excess[0].worst ? found : excess[0].worst;
     }
-    change d = {c->base_departure, c->x, c->base_output, c->noise.n * c->noise.d, 0};
+    change d = {c->base_departure, c->x, c->base_output, c->noise.n * c->noise.d, 0, 0};
     plens__guarded(change_task, &d);
+    if (!(d.changed < (double)INFINITY)) /* the dump is finite */
+        return plens__fail(
+            error, PLENS_ERROR_FORMAT,
+            "the model's own block %zu gives values that are infinite or not numbers, "
+            "expected finite ones",
+            layer);
     row->place = PLENS_PLACE_BLOCK;
     row->block = layer;
     row->change = d.ratio;

@@ -44,13 +44,16 @@ check "the first is missing" edited '"hidden_states.0"' '"hidden_states.7"' '"hi
 check "a name twice" edited '"hidden_states.2"' '"hidden_states.1"' '"hidden_states.1" again'
 check "no ids" edited '"input_ids"' '"inputXids"' '"input_ids"'
 
-# Where a tensor's data begin in the file.
-offset_of() { # NAME
-    offset_header=$(od -A n -t u1 -N 2 "$whole" | awk '{ print $1 + 256 * $2 }')
-    offset_data=$(head -c $((8 + offset_header)) "$whole" | tail -c "$offset_header" | tr '{}' '\n\n' |
-        awk -v name="\"$1\":" 'found { sub(/.*data_offsets":\[/, ""); sub(/,.*/, ""); print; exit }
+# Where a tensor's data begin in a file.
+offset_in() { # FILE NAME
+    offset_header=$(od -A n -t u1 -N 2 "$1" | awk '{ print $1 + 256 * $2 }')
+    offset_data=$(head -c $((8 + offset_header)) "$1" | tail -c "$offset_header" | tr '{}' '\n\n' |
+        awk -v name="\"$2\":" 'found { sub(/.*data_offsets":\[/, ""); sub(/,.*/, ""); print; exit }
                               index($0, name) { found = 1 }')
     echo $((8 + offset_header + offset_data))
+}
+offset_of() { # NAME
+    offset_in "$whole" "$1"
 }
 put() { # OFFSET BYTES PARTS
     cp "$whole" "$broken"
@@ -95,4 +98,13 @@ zeros() {
     [ $? -eq 1 ] && tail -n 1 "$scratch/zeros" | grep '^departs at embedding: '
 }
 check "zeros are no broken file" zeros
+
+# A weight that is not a number: the model is broken, and no engine departs from it.
+cp -r "$model" "$scratch/model"
+chmod -R u+w "$scratch/model"
+printf '\300\177\300\177' | dd of="$scratch/model/model.safetensors" bs=1 conv=notrunc 2>"$scratch/dd" \
+    seek="$(offset_in "$scratch/model/model.safetensors" model.layers.1.mlp.down_proj.weight)"
+check "a weight of the model is a NaN" \
+    refuses 3 "the model's own block 2|finite" "$plens" audit --quiet --model "$scratch/model" --dump "$whole"
+
 finish
