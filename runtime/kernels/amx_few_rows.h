@@ -4,8 +4,9 @@
  *
  * The weights of 16 outputs are as many streams of memory, which the processor foresees. Asking for
  * them would take the places in which tiles arrive from the second-level cache: 64 rows of 128,256
- * outputs of 4,096 reached 1,000 GFLOP/s with it and 1,600 without. Only streams too short to be
- * foreseen are asked for. K is cut only where the activations would not stay in that cache. */
+ * outputs of 4,096 reached 840 to 900 GFLOP/s with it and 1,610 to 1,660 without (bench/kernels).
+ * Only streams too short to be foreseen are asked for. K is cut only where the activations would
+ * not stay in that cache. */
 
 #ifndef NEAR_BYTES
 #define NEAR_BYTES (768 << 10) /* of activations */
